@@ -1,0 +1,93 @@
+#include "broker/admin/json_forms.h"
+
+namespace millrace::broker::admin {
+
+using nlohmann::json;
+
+namespace {
+
+json json_of(const processors::flow_counters& c) {
+  return {{"records_in", c.records_in},
+          {"bytes_in", c.bytes_in},
+          {"records_out", c.records_out},
+          {"bytes_out", c.bytes_out},
+          {"busy_seconds", static_cast<double>(c.busy_ns) / 1e9},
+          {"errors", c.failures},
+          {"skipped", c.records_skipped},
+          {"dead", c.records_dead},
+          {"retries", c.retries},
+          {"restarts", c.starts > 0 ? c.starts - 1 : 0},
+          {"missed", c.records_missed},
+          {"timers_fired", c.timers_fired},
+          {"timers_dropped", c.timers_dropped},
+          {"inline_calls", c.inline_calls},
+          {"late_calls", c.late_calls},
+          {"stalls", c.stalls}};
+}
+
+json json_of(const processor_flow& flow) {
+  const processors::flow_status& s = flow.status;
+  return {{"partition", s.partition},
+          {"shard", flow.shard},
+          {"state", name_of(s.state)},
+          {"why", s.why_paused},
+          {"position", s.cursor},
+          {"lag", s.lag},
+          {"state_entries", s.state_entries},
+          {"state_bytes", s.state_bytes},
+          {"counters", json_of(s.counters)},
+          {"metrics", s.metrics}};
+}
+
+}  // namespace
+
+json json_of(const deploy_outcome& outcome) {
+  return {{"name", outcome.name},
+          {"code", outcome.code},
+          {"version", outcome.version},
+          {"content_hash", outcome.content_hash},
+          {"notes", outcome.notes}};
+}
+
+json json_of(const processor_summary& s) {
+  return {{"name", s.name},
+          {"from_file", s.is_from_file},
+          {"code", s.code},
+          {"version", s.version},
+          {"content_hash", s.content_hash},
+          {"input", s.input},
+          {"outputs", s.outputs},
+          {"state", s.state},
+          {"why", s.why},
+          {"partitions", s.partitions},
+          {"lag", s.lag},
+          {"records_in", s.records_in},
+          {"records_out", s.records_out}};
+}
+
+json json_of(const processor_details& d) {
+  json all = json_of(d.summary);
+  all["library"] = d.library;
+  all["config"] = d.options;
+  all["on_error"] = d.on_error;
+  all["dead_letter"] = d.dead_letter;
+  all["changelogs"] = d.changelogs;
+  all["state_bytes"] = d.state_bytes;
+  all["state_bytes_max"] = d.state_bytes_max;
+  all["deployed_at_ms"] = d.deployed_at_ms;
+  all["versions"] = json::array();
+  for (const processor_version& v : d.versions)
+    all["versions"].push_back({{"content_hash", v.content_hash},
+                               {"library", v.library},
+                               {"config", v.options},
+                               {"deployed_at_ms", v.deployed_at_ms}});
+  all["flows"] = json::array();
+  for (const processor_flow& f : d.flows) all["flows"].push_back(json_of(f));
+  return all;
+}
+
+std::string to_text(const json& value) {
+  return value.dump(-1, ' ', false, json::error_handler_t::replace) + "\n";
+}
+
+}  // namespace millrace::broker::admin

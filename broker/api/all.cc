@@ -1,0 +1,52 @@
+#include "broker/api/all.h"
+
+#include <algorithm>
+#include <array>
+
+namespace millrace::broker {
+
+namespace {
+
+// In the order of the keys.
+constexpr std::array table = {
+    &produce_api,
+    &fetch_api,
+    &list_offsets_api,
+    &metadata_api,
+    &offset_commit_api,
+    &offset_fetch_api,
+    &find_coordinator_api,
+    &join_group_api,
+    &heartbeat_api,
+    &leave_group_api,
+    &sync_group_api,
+    &describe_groups_api,
+    &list_groups_api,
+    &api_versions_api,
+    &create_topics_api,
+    &delete_topics_api,
+    &init_producer_id_api,
+    &offset_for_leader_epoch_api,
+    &describe_configs_api,
+    &create_partitions_api,
+    &delete_groups_api,
+    &offset_delete_api,
+    &describe_cluster_api,
+    &consumer_group_heartbeat_api,
+    &consumer_group_describe_api,
+    &describe_topic_partitions_api,
+};
+
+}  // namespace
+
+std::span<const api* const> all_apis() {
+  return table;
+}
+
+const api* find_served_api(int16_t key) noexcept {
+  const auto at =
+      std::ranges::lower_bound(table, key, {}, [](const api* a) { return static_cast<int16_t>(a->key); });
+  return at != table.end() && static_cast<int16_t>((*at)->key) == key ? *at : nullptr;
+}
+
+}  // namespace millrace::broker

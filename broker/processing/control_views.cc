@@ -1,0 +1,147 @@
+// The part of processor_control that tells what there is.
+#include <algorithm>
+#include <array>
+
+#include "broker/node.h"
+#include "broker/processing/control.h"
+#include "broker/processing/processing.h"
+#include "runtime/shards.h"
+
+namespace millrace::broker {
+
+using processors::flow_state;
+using runtime::task;
+
+namespace {
+
+// The state that needs attention most comes first.
+constexpr std::array by_urgency{flow_state::paused,  flow_state::waiting, flow_state::restoring,
+                                flow_state::lagging, flow_state::running, flow_state::ended};
+
+std::string_view name_of(processors::error_policy policy) {
+  switch (policy) {
+    case processors::error_policy::pause:
+      return "pause";
+    case processors::error_policy::skip:
+      return "skip";
+    case processors::error_policy::dead_letter:
+      return "dead_letter";
+    case processors::error_policy::reject:
+      return "reject";
+  }
+  return "?";
+}
+
+void add_flows(processor_summary& s, const std::vector<processor_flow>& flows) {
+  auto most_urgent = by_urgency.end();
+  for (const processor_flow& f : flows) {
+    if (f.status.processor != s.name) continue;
+    ++s.partitions;
+    s.lag += f.status.lag;
+    s.records_in += f.status.counters.records_in;
+    s.records_out += f.status.counters.records_out;
+    const auto urgency = std::ranges::find(by_urgency, f.status.state);
+    if (urgency >= most_urgent) continue;
+    most_urgent = urgency;
+    s.state = name_of(f.status.state);
+    s.why = f.status.why_paused;
+  }
+}
+
+}  // namespace
+
+processor_summary processor_control::summary_of(const processors::deployed_processor& p,
+                                                const std::vector<processor_flow>& flows) const {
+  processor_summary s{.name = p.spec.name,
+                      .is_from_file = !whole_.stored_.contains(p.spec.name),
+                      .code = p.code->name(),
+                      .version = p.code->version(),
+                      .content_hash = p.code->content_hash(),
+                      .input = p.spec.input,
+                      .outputs = p.spec.outputs,
+                      .state = p.is_validator() ? "running" : "idle",
+                      .why = {}};
+  const bool is_stopped = p.is_held || !p.quarantined.empty();
+  if (is_stopped) {
+    s.state = "paused";
+    s.why = p.is_held ? "its operator has paused it" : p.quarantined;
+  }
+  add_flows(s, flows);
+  return s;
+}
+
+// One whose code could not be loaded at start-up.
+processor_summary processor_control::summary_of_failed(const std::string& name,
+                                                       const std::string& why) const {
+  const stored_processor& p = whole_.stored_.at(name);
+  return {.name = name,
+          .code = {},
+          .version = {},
+          .content_hash = p.current.content_hash,
+          .input = p.current.entry.input,
+          .outputs = {p.current.entry.outputs.begin(), p.current.entry.outputs.end()},
+          .state = "failed",
+          .why = why};
+}
+
+task<std::vector<processor_flow>> processor_control::flows() {
+  std::vector<processor_flow> all;
+  for (uint32_t i = 0; i < whole_.shards_.size(); ++i) {
+    const auto ask = [this, i] {
+      const processors::shard_host* host = whole_.shards_[i].host.get();
+      return host ? host->status() : std::vector<processors::flow_status>();
+    };
+    std::vector<processors::flow_status> there = co_await runtime::call_on(shard_id(i), ask);
+    for (processors::flow_status& s : there) all.push_back({i, std::move(s)});
+  }
+  std::ranges::sort(
+      all, {}, [](const processor_flow& f) { return std::pair(f.status.processor, f.status.partition); });
+  co_return all;
+}
+
+task<std::vector<processor_summary>> processor_control::list() {
+  const std::vector<processor_flow> there = co_await flows();
+  std::vector<processor_summary> all;
+  for (const processors::deployed_ptr& p : whole_.current().processors())
+    all.push_back(summary_of(*p, there));
+  for (const auto& [name, why] : whole_.failed_) all.push_back(summary_of_failed(name, why));
+  std::ranges::sort(all, {}, &processor_summary::name);
+  co_return all;
+}
+
+task<result<processor_details>> processor_control::describe(std::string name) {
+  const std::vector<processor_flow> there = co_await flows();
+  processor_details d;
+  if (const processors::deployed_ptr p = whole_.current().find(name)) {
+    d.summary = summary_of(*p, there);
+    d.library = p->spec.library;
+    d.options = p->spec.options;
+    d.on_error = name_of(p->spec.on_error);
+    d.dead_letter = p->spec.dead_letter;
+    d.changelogs = p->spec.changelogs;
+    if (p->memory) {
+      d.state_bytes = p->memory->bytes.load();
+      d.state_bytes_max = p->memory->bytes_max.load();
+    }
+  } else if (const auto failed = whole_.failed_.find(name); failed != whole_.failed_.end()) {
+    const processor_entry& entry = whole_.stored_.at(name).current.entry;
+    d.summary = summary_of_failed(name, failed->second);
+    d.library = entry.library;
+    d.options = {entry.settings.begin(), entry.settings.end()};
+  } else {
+    co_return fail(errc::resource_not_found, "there is no processor {}", name);
+  }
+  if (const auto stored = whole_.stored_.find(name); stored != whole_.stored_.end()) {
+    d.deployed_at_ms = stored->second.current.deployed_at_ms;
+    for (const stored_version& v : stored->second.earlier)
+      d.versions.push_back({v.content_hash,
+                            v.entry.library,
+                            {v.entry.settings.begin(), v.entry.settings.end()},
+                            v.deployed_at_ms});
+  }
+  for (const processor_flow& f : there)
+    if (f.status.processor == name) d.flows.push_back(f);
+  co_return d;
+}
+
+}  // namespace millrace::broker

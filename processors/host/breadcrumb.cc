@@ -1,0 +1,142 @@
+#include "processors/host/breadcrumb.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <csignal>
+#include <cstdlib>
+#include <cstring>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <new>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "base/log.h"
+
+namespace millrace::processors {
+namespace {
+
+constexpr size_t page_bytes = 4096;
+static_assert(sizeof(crumb_page) <= page_bytes);
+
+// The page of the call that this thread is in.
+thread_local crumb_page* page_of_this_thread = nullptr;
+
+int64_t steady_ms() {
+  const auto since = std::chrono::steady_clock::now().time_since_epoch();
+  return std::chrono::duration_cast<std::chrono::milliseconds>(since).count();
+}
+
+void store_text(char* to, size_t size, std::string_view text) {
+  const size_t n = std::min(size - 1, text.size());
+  std::memcpy(to, text.data(), n);
+  to[n] = 0;
+}
+
+void note(uint32_t verdict) {
+  if (crumb_page* page = page_of_this_thread; page && page->verdict.load() == verdict_none)
+    page->verdict.store(verdict);
+}
+
+// The default action follows: the handler is gone once it has been called.
+void on_signal(int number) {
+  note(static_cast<uint32_t>(number));
+}
+
+void on_exit() {
+  note(verdict_exit);
+}
+
+// Sanitizers report crashes with handlers and stacks of their own.
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+constexpr bool is_sanitized = true;
+#else
+constexpr bool is_sanitized = false;
+#endif
+
+}  // namespace
+
+breadcrumb::breadcrumb(const std::string& path) {
+  const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+  void* mapped = MAP_FAILED;
+  if (fd >= 0 && ::ftruncate(fd, page_bytes) == 0)
+    mapped = ::mmap(nullptr, page_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+  if (mapped == MAP_FAILED) {
+    log::warn("no breadcrumb path={} why=\"{}\"", path, std::strerror(errno));
+  } else {
+    page_ = new (mapped) crumb_page{};
+    page_->magic = crumb_page::magic_value;
+  }
+  if (fd >= 0) ::close(fd);
+}
+
+breadcrumb::~breadcrumb() {
+  if (page_) ::munmap(page_, page_bytes);
+}
+
+void breadcrumb::enter(std::string_view processor, std::string_view content_hash, std::string_view topic,
+                       int32_t partition) {
+  if (!page_) return;
+  store_text(page_->processor, sizeof(page_->processor), processor);
+  store_text(page_->content_hash, sizeof(page_->content_hash), content_hash);
+  store_text(page_->topic, sizeof(page_->topic), topic);
+  page_->partition = partition;
+  at(-1);
+  page_->in_call_since.store(std::max<int64_t>(steady_ms(), 1));
+  page_of_this_thread = page_;
+}
+
+void breadcrumb::leave() {
+  if (!page_) return;
+  page_of_this_thread = nullptr;
+  page_->in_call_since.store(0);
+}
+
+void breadcrumb::at(int64_t offset) {
+  if (!page_) return;
+  page_->offset = offset;
+  page_->current.store(0, std::memory_order_relaxed);
+}
+
+volatile uint32_t* breadcrumb::current() {
+  static_assert(sizeof(std::atomic<uint32_t>) == sizeof(uint32_t));
+  return page_ ? reinterpret_cast<volatile uint32_t*>(&page_->current) : &unused_;
+}
+
+void breadcrumb::blame(crumb_verdict verdict) {
+  if (page_) page_->verdict.store(verdict);
+}
+
+int64_t breadcrumb::in_call_ms() const {
+  const int64_t since = page_ ? page_->in_call_since.load() : 0;
+  return since ? steady_ms() - since : 0;
+}
+
+std::string_view breadcrumb::processor() const {
+  return page_ ? std::string_view(page_->processor, strnlen(page_->processor, sizeof(page_->processor)))
+               : std::string_view();
+}
+
+void install_handlers() {
+  if (!is_sanitized) {
+    struct sigaction action{};
+    action.sa_handler = on_signal;
+    action.sa_flags = SA_ONSTACK | SA_RESETHAND | SA_NODEFER;
+    for (const int number : {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT}) ::sigaction(number, &action, nullptr);
+  }
+  std::atexit(on_exit);
+}
+
+// A stack that has overflowed is no place for a handler.
+void guard_thread() {
+  constexpr size_t stack_bytes = 64 * 1024;
+  thread_local bool has_stack = false;
+  if (has_stack || is_sanitized) return;
+  stack_t stack{};
+  stack.ss_sp = std::malloc(stack_bytes);  // for as long as the thread, which is as long as the process
+  stack.ss_size = stack_bytes;
+  if (stack.ss_sp && ::sigaltstack(&stack, nullptr) == 0) has_stack = true;
+}
+
+}  // namespace millrace::processors

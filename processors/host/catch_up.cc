@@ -1,0 +1,160 @@
+// The part of shard_host that brings lagging flows up to the end of their input.
+#include <algorithm>
+#include <chrono>
+
+#include "base/assert.h"
+#include "base/log.h"
+#include "processors/host/shard_host.h"
+#include "runtime/reactor.h"
+
+namespace millrace::processors {
+namespace {
+
+constexpr auto retry_after = std::chrono::milliseconds(200);
+
+}  // namespace
+
+result<void> cut_into_batches(const iobuf& records, std::deque<slice>& out) {
+  for (const slice& piece : records.slices()) {
+    for (size_t at = 0; at < piece.size();) {
+      const bytes_view rest = piece.view().subspan(at);
+      const auto header = protocol::parse_batch(rest);
+      if (!header) return fail(header.error());
+      out.push_back(piece.sub(at, header->size_bytes()));
+      at += header->size_bytes();
+    }
+  }
+  return {};
+}
+
+// Rounds over the flows that lag: a portion of each, then the frame with it must be durable. So catching up
+// fills about a quarter of each frame while there is other work, and as much as the disk takes otherwise.
+runtime::task<void> shard_host::catch_up_loop() {
+  while (!is_stopping_) {
+    if (queue_.empty()) {
+      co_await work_.wait();
+      continue;
+    }
+    uint64_t done = 0;
+    storage::commit_mark touched;
+    for (size_t left = queue_.size(); left > 0 && done < round_bytes && !is_stopping_; --left) {
+      const flow_ptr f = queue_.front();
+      queue_.pop_front();
+      if (const uint64_t portion = co_await catch_up(f); portion > 0) {
+        done += portion;
+        if (const storage::partition_log* input = store_.find(f->key.input))
+          touched.include(store_.open_lsn(*input));
+      }
+      if (f->health == flow_state::lagging) {
+        queue_.push_back(f);
+      } else {
+        f->is_queued = false;
+      }
+    }
+    if (done == 0) {
+      // Nothing could be done: no room, an error that may pass, or a failed record whose time has not come.
+      auto pause = std::chrono::milliseconds(1);
+      const auto now = runtime::reactor::current().now();
+      const bool all_wait = std::ranges::all_of(queue_, [&](const flow_ptr& f) { return f->retry_at > now; });
+      if (all_wait) pause = std::chrono::milliseconds(20);
+      co_await runtime::reactor::current().sleep(pause);
+      continue;
+    }
+    const auto durable = co_await store_.wait_durable(touched);
+    if (!durable) co_return;  // read-only until restart
+  }
+}
+
+// Processes a portion; returns about how many bytes went in.
+runtime::task<uint64_t> shard_host::catch_up(flow_ptr f) {
+  if (f->health != flow_state::lagging || f->retry_at > runtime::reactor::current().now()) co_return 0;
+  if (f->backlog.empty()) {
+    const bool has_more = co_await refill(f);
+    if (!has_more) co_return 0;
+  }
+  const auto admitted = co_await store_.admit(portion_bytes);
+  if (!admitted) {
+    co_await runtime::reactor::current().sleep(retry_after);
+    co_return 0;
+  }
+  if (f->health != flow_state::lagging) co_return 0;
+
+  // From here to the end: the append section.
+  is_draining_ = true;
+  const uint64_t done = advance_from_backlog(*f);
+  drain();
+  if (f->health == flow_state::lagging && f->backlog.empty()) settle(*f);
+  co_return done;
+}
+
+uint64_t shard_host::advance_from_backlog(flow& f) {
+  uint64_t done = 0;
+  while (done < portion_bytes && f.health == flow_state::lagging && !f.backlog.empty()) {
+    if (!f.has_block) {
+      if (const auto filled = f.block.fill(f.backlog.front()); !filled) {
+        pause(f, fmt::format("its input cannot be read: {}", to_string(filled.error())));
+        break;
+      }
+      f.has_block = true;
+    }
+    const uint64_t plain = std::min(f.block.plain_bytes() + protocol::batch_header_bytes, portion_bytes);
+    switch (advance(f, f.block, portion_bytes - done, true)) {
+      case progress::all:
+        f.backlog.pop_front();
+        f.has_block = false;
+        done += plain;
+        break;
+      case progress::some:
+        done += plain;
+        return done;
+      case progress::no_room:
+        return done;
+      case progress::stopped:
+        return done;
+    }
+  }
+  return done;
+}
+
+// Reads on from the cursor. False if there is nothing to do with the flow now.
+runtime::task<bool> shard_host::refill(flow_ptr f) {
+  storage::partition_log* log = store_.find(f->key.input);
+  if (!log) co_return false;
+  if (f->cursor == log->log_end().value()) {
+    settle(*f);
+    co_return false;
+  }
+  if (const int64_t start = log->log_start().value(); f->cursor < start) {
+    f->counters.records_missed += static_cast<uint64_t>(start - f->cursor);
+    log::warn(
+        "processor missed records that were deleted before it read them processor={} partition={} from={} "
+        "to={}",
+        f->processor.spec.name, f->partition(), f->cursor, start);
+    move_cursor(*f, start);
+    if (start == log->log_end().value()) {
+      settle(*f);
+      co_return false;
+    }
+  }
+  storage::read_request request;
+  request.from = offset(f->cursor);
+  request.bytes_max = portion_bytes;
+  request.bound = storage::read_bound::log_end;
+  const auto got = co_await store_.read(*log, request);
+  if (f->health != flow_state::lagging) co_return false;
+  if (!got) {
+    // Records deleted meanwhile are dealt with on the next attempt; an error of the disk may pass.
+    if (got.error().code != errc::offset_out_of_range)
+      log::warn("processor cannot read its input processor={} partition={} offset={} why=\"{}\"",
+                f->processor.spec.name, f->partition(), f->cursor, to_string(got.error()));
+    co_await runtime::reactor::current().sleep(retry_after);
+    co_return false;
+  }
+  if (const auto cut = cut_into_batches(got->records, f->backlog); !cut) {
+    pause(*f, fmt::format("its input cannot be read: {}", to_string(cut.error())));
+    co_return false;
+  }
+  co_return !f->backlog.empty();
+}
+
+}  // namespace millrace::processors

@@ -1,0 +1,179 @@
+#include "processors/host/deployment.h"
+
+#include <algorithm>
+
+#include "base/assert.h"
+#include "processors/host/instance.h"
+#include "processors/host/trial.h"
+
+namespace millrace::processors {
+namespace {
+
+result<std::vector<std::string>> map_outputs(const processor_spec& spec, const plugin& code) {
+  std::vector<std::string> topics;
+  for (const std::string& output : code.outputs()) {
+    const auto at = spec.outputs.find(output);
+    if (at == spec.outputs.end())
+      return fail(errc::invalid_config, "processor {}: its output {} has no topic (outputs.{} = \"...\")",
+                  spec.name, output, output);
+    topics.push_back(at->second);
+  }
+  for (const auto& [output, topic] : spec.outputs)
+    if (std::ranges::find(code.outputs(), output) == code.outputs().end())
+      return fail(errc::invalid_config, "processor {}: it has no output {}; it has {}", spec.name, output,
+                  fmt::join(code.outputs(), ", "));
+  return topics;
+}
+
+// The topics that hold its state: one for each store, and one for what the host keeps itself.
+std::vector<std::string> changelogs_of(const processor_spec& spec, const plugin& code) {
+  std::vector<std::string> topics;
+  if (!code.is_stateful()) return topics;
+  for (const std::string& store : code.stores())
+    topics.push_back(fmt::format("{}-{}-changelog", spec.name, store));
+  topics.push_back(fmt::format("{}-meta-changelog", spec.name));
+  return topics;
+}
+
+result<void> check_role(const processor_spec& spec, const plugin& code) {
+  if (spec.on_error != error_policy::reject) {
+    if (code.outputs().empty() && !code.is_stateful())
+      return fail(errc::invalid_config,
+                  "processor {}: it has neither outputs nor stores, so it can only validate: "
+                  "on_error = \"reject\"",
+                  spec.name);
+    return {};
+  }
+  if (code.is_stateful())
+    return fail(errc::invalid_config,
+                "processor {}: it has state, so it cannot validate (on_error = \"reject\")", spec.name);
+  return {};
+}
+
+}  // namespace
+
+std::vector<std::string> deployed_processor::target_topics() const {
+  std::vector<std::string> topics = output_topics;
+  for (size_t i = 0; i < topics.size(); ++i)
+    if (has_outbox(i)) topics[i] = outbox_topic(spec.name, code->outputs()[i]);
+  topics.insert(topics.end(), spec.changelogs.begin(), spec.changelogs.end());
+  if (!spec.dead_letter.empty()) topics.push_back(spec.dead_letter);
+  return topics;
+}
+
+void deployment::heed(const quarantine& accusations) {
+  for (deployed_ptr& p : processors_)
+    if (const accusation* found = accusations.find(p->spec.name, p->code->content_hash())) {
+      auto accused = std::make_shared<deployed_processor>(*p);
+      accused->quarantined = found->sentence();
+      p = std::move(accused);
+    }
+}
+
+std::vector<processor_spec> deployment::specs() const {
+  std::vector<processor_spec> all;
+  for (const deployed_ptr& p : processors_) all.push_back(p->spec);
+  return all;
+}
+
+deployed_ptr deployment::find(std::string_view name) const {
+  const auto at =
+      std::ranges::find_if(processors_, [&](const deployed_ptr& p) { return p->spec.name == name; });
+  return at == processors_.end() ? nullptr : *at;
+}
+
+result<deployed_processor> deployment::prepare(processor_spec spec, std::shared_ptr<const plugin> code) {
+  MR_TRY(check_specs({spec}));
+  auto topics = map_outputs(spec, *code);
+  if (!topics) return fail(topics.error());
+  MR_TRY(check_role(spec, *code));
+  spec.changelogs = changelogs_of(spec, *code);
+  deployed_processor p;
+  p.id = processor_id(spec.name);
+  p.state_id = state_id_of(spec.name);
+  p.output_topics = std::move(*topics);
+  if (code->is_stateful()) p.memory = std::make_shared<state_memory>(spec.state_bytes_max);
+  p.spec = std::move(spec);
+  p.code = std::move(code);
+  partition_state nothing(static_cast<uint32_t>(p.code->stores().size()), std::make_shared<state_memory>(0));
+  if (auto trial = instance::create(p, 0, &nothing); !trial)
+    return fail(errc::invalid_config, "{}", trial.error().message);
+  return p;
+}
+
+result<deployed_processor> deployment::absent(processor_spec spec, std::string why) {
+  MR_TRY(check_specs({spec}));
+  deployed_processor p;
+  p.id = processor_id(spec.name);
+  p.state_id = state_id_of(spec.name);
+  std::vector<std::string> outputs;
+  for (const auto& [output, topic] : spec.outputs) {
+    outputs.push_back(output);
+    p.output_topics.push_back(topic);
+  }
+  p.code = plugin::absent(std::move(outputs));
+  p.spec = std::move(spec);
+  p.quarantined = std::move(why);
+  return p;
+}
+
+result<deployment> deployment::with(deployed_processor one) const {
+  deployment next = *this;
+  const auto at = std::ranges::find_if(next.processors_,
+                                       [&](const deployed_ptr& p) { return p->spec.name == one.spec.name; });
+  if (at == next.processors_.end()) {
+    next.processors_.push_back(std::make_shared<deployed_processor>(std::move(one)));
+  } else {
+    if ((*at)->memory && one.memory) one.memory = (*at)->memory;
+    *at = std::make_shared<deployed_processor>(std::move(one));
+  }
+  MR_TRY(check_specs(next.specs()));
+  return next;
+}
+
+deployment deployment::without(std::string_view name) const {
+  deployment next = *this;
+  std::erase_if(next.processors_, [&](const deployed_ptr& p) { return p->spec.name == name; });
+  return next;
+}
+
+result<std::shared_ptr<const plugin>> deployment::load_code(const processor_spec& spec,
+                                                            const std::string& library,
+                                                            const std::string& store_dir) {
+  const auto kept = plugin::keep(library, store_dir);
+  if (!kept) return fail(kept.error());
+  if (const auto tried = try_out(spec, kept->path); !tried)
+    return fail(tried.error().code, "{}: {}", library, tried.error().message);
+  return plugin::open(*kept);
+}
+
+result<deployment> deployment::load(const std::vector<processor_spec>& specs, const std::string& store_dir) {
+  MR_TRY(check_specs(specs));
+  deployment all;
+  for (const processor_spec& spec : specs) {
+    auto code = load_code(spec, spec.library, store_dir);
+    if (!code && code.error().code != trial_died)
+      return fail(errc::invalid_config, "processor {}: {}", spec.name, code.error().message);
+    auto prepared = code ? prepare(spec, *code) : absent(spec, code.error().message);
+    if (!prepared) return fail(prepared.error());
+    all.processors_.push_back(std::make_shared<deployed_processor>(std::move(*prepared)));
+  }
+  MR_TRY(check_specs(all.specs()));  // with the changelogs
+  return all;
+}
+
+result<deployment> deployment::assemble(const std::vector<processor_spec>& specs,
+                                        const std::vector<std::shared_ptr<const plugin>>& codes) {
+  MR_ASSERT(specs.size() == codes.size());
+  MR_TRY(check_specs(specs));
+  deployment d;
+  for (size_t i = 0; i < specs.size(); ++i) {
+    auto prepared = prepare(specs[i], codes[i]);
+    if (!prepared) return fail(prepared.error());
+    d.processors_.push_back(std::make_shared<deployed_processor>(std::move(*prepared)));
+  }
+  MR_TRY(check_specs(d.specs()));  // with the changelogs
+  return d;
+}
+
+}  // namespace millrace::processors

@@ -1,0 +1,154 @@
+// flow: one processor on one input partition: its instance, its position, its state of health.
+//
+//   waiting ----> running <----> lagging        waiting: an output topic is not there yet
+//      |             |              |           restoring: its state is read from snapshot and changelogs
+//   restoring        +---> paused <-+           running: each batch is processed in the frame it arrives in
+//                                               lagging: behind; later frames catch up
+//                                               paused: until resumed, for a reason that it tells
+//                                               ended: a later flow, or none, has its place
+//
+// A flow never changes its processor: another version of it, and a resumed one, get a flow of their own,
+// which begins where this one ended (shard_host::adopt).
+//
+// Invariant: what lies below `cursor` was processed, once; nothing at or above it was, and `state` is what
+// the records below it have made. shard_host moves both.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/buffer.h"
+#include "base/types.h"
+#include "processors/host/deployment.h"
+#include "processors/host/instance.h"
+#include "processors/host/outbox.h"
+#include "processors/host/record_block.h"
+#include "processors/host/state.h"
+#include "runtime/clock.h"
+#include "storage/types.h"
+
+namespace millrace::processors {
+
+enum class flow_state : uint8_t { waiting, restoring, running, lagging, paused, ended };
+
+constexpr std::string_view name_of(flow_state state) noexcept {
+  switch (state) {
+    case flow_state::waiting:
+      return "waiting";
+    case flow_state::restoring:
+      return "restoring";
+    case flow_state::running:
+      return "running";
+    case flow_state::lagging:
+      return "lagging";
+    case flow_state::paused:
+      return "paused";
+    case flow_state::ended:
+      return "ended";
+  }
+  return "?";
+}
+
+struct flow_counters {
+  uint64_t records_in = 0;
+  uint64_t bytes_in = 0;  // keys and values of those
+  uint64_t records_out = 0;
+  uint64_t bytes_out = 0;        // of the batches appended
+  uint64_t busy_ns = 0;          // spent in calls
+  uint64_t failures = 0;         // of records and timers, each attempt
+  uint64_t starts = 0;           // of an instance
+  uint64_t records_skipped = 0;  // failed, and passed over by on_error = "skip"
+  uint64_t records_dead = 0;     // failed, and sent to the dead-letter topic
+  uint64_t timers_dropped = 0;   // failed, and passed over likewise
+  uint64_t retries = 0;          // attempts after the first one
+  uint64_t timers_fired = 0;
+  uint64_t snapshots = 0;         // of its state, written
+  uint64_t records_restored = 0;  // of changelogs, read at the start
+  uint64_t records_missed = 0;    // removed by retention before they were processed
+  uint64_t inline_calls = 0;      // in the frame of their input
+  uint64_t late_calls = 0;        // in a later frame
+  uint64_t stalls = 0;            // calls that took far too long
+};
+
+struct flow {
+  flow(deployed_ptr p, storage::topic_partition_id input)
+      : owner(std::move(p)), processor(*owner), key{owner->id, input} {}
+
+  const deployed_ptr owner;
+  const deployed_processor& processor;
+  const storage::cursor_key key;
+  // What it writes: outputs (or their outboxes) by number, then changelogs by store, then dead letters. Empty
+  // while waiting.
+  std::vector<storage::topic_partition_id> targets;
+  // By output, both; an outbox is null where records stay with the input's partition number.
+  std::vector<output_route> routes;
+  std::vector<std::shared_ptr<outbox>> outboxes;
+  std::unique_ptr<partition_state> state;  // null without state, and while waiting
+  std::unique_ptr<instance> code;          // null while waiting
+
+  flow_state health = flow_state::waiting;
+  std::string why_paused;
+  int64_t cursor = 0;
+  flow_counters counters;
+  bool has_begun = false;     // `state` is whole, and `cursor` what the store has
+  bool is_restoring = false;  // a coroutine reads its state
+  // Ends the next call's output early; lowered when a call's batches did not fit the frame.
+  uint64_t output_bytes_target = instance::call_output_bytes_target;
+  uint32_t misfits = 0;  // calls in a row whose batches did not fit, though they were for one record
+
+  // --- the record that failed last, while it is tried again ---
+  int64_t failing_offset = -1;
+  uint32_t attempts = 0;         // that have failed
+  runtime::time_point retry_at;  // not before
+
+  // --- snapshots of the state ---
+  uint64_t changelog_bytes = 0;  // written, or read at the start, since the last one began
+  bool is_in_snapshot = false;
+  lsn written_at{0};     // the frame of the last change
+  bool is_away = false;  // a call runs on a helper thread: code and state are not to be touched
+
+  // --- while lagging ---
+  bool is_queued = false;     // among those to catch up
+  std::deque<slice> backlog;  // batches read, the first one holding the cursor
+  record_block block;         // the first of backlog, decoded
+  bool has_block = false;
+
+  int32_t partition() const { return key.input.partition; }
+  bool is_live() const { return health == flow_state::running || health == flow_state::lagging; }
+  size_t output_count() const { return processor.output_topics.size(); }
+  size_t changelog_count() const { return processor.spec.changelogs.size(); }
+  const storage::topic_partition_id& changelog(size_t store) const { return targets[output_count() + store]; }
+  // Where the state's own positions are stored: next to each changelog, what the processor has written of it.
+  storage::cursor_key changelog_key(size_t store) const { return {processor.state_id, changelog(store)}; }
+  bool has_full_outbox() const {
+    return std::ranges::any_of(outboxes, [](const auto& o) { return o && o->is_full(); });
+  }
+  void drop_backlog() {
+    backlog.clear();
+    has_block = false;
+  }
+};
+
+// What an operator sees of a flow.
+struct flow_status {
+  std::string processor;
+  int32_t partition = 0;
+  flow_state state = flow_state::waiting;
+  std::string why_paused;
+  int64_t cursor = 0;
+  int64_t lag = 0;  // records
+  uint64_t state_entries = 0;
+  uint64_t state_bytes = 0;
+  uint64_t outbox_bytes = 0;  // that have not arrived yet
+  flow_counters counters;
+  std::map<std::string, double> metrics;  // what the processor counts itself
+};
+
+}  // namespace millrace::processors

@@ -1,0 +1,69 @@
+// plugin: a processor's shared object, checked and loaded for good.
+//
+// The file is first copied under a name made of its content, and the copy is what gets loaded: whoever
+// overwrites the original changes nothing in a running broker, and two versions live side by side. A
+// shared object is never unloaded (thread-locals and unique symbols make unloading a lie); loading the
+// same content again costs nothing.
+//
+// The content hash names content, it does not prove who wrote it. Loading runs the object's static
+// constructors in this process: whoever may configure processors may run code as the broker.
+//
+// Runs on: start-up only (blocking file calls).
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "processors/abi/millrace_processor.h"
+
+namespace millrace::processors {
+
+class plugin {
+ public:
+  // A library's copy, ready to be loaded.
+  struct kept_library {
+    std::string given;  // the path of the original, for messages
+    std::string path;
+    std::string content_hash;
+  };
+  // Copies `library` into the directory `store_dir` (made if absent).
+  static result<kept_library> keep(const std::string& library, const std::string& store_dir);
+  // Loads the copy.
+  static result<std::shared_ptr<const plugin>> open(const kept_library& kept);
+  // Both.
+  static result<std::shared_ptr<const plugin>> load(const std::string& library, const std::string& store_dir);
+  // Stands in for a library that cannot be loaded, with the outputs it is said to have. Makes no instances.
+  static std::shared_ptr<const plugin> absent(std::vector<std::string> outputs);
+  // Wraps a table linked into this program, for tests; what it points to must outlive the plugin.
+  static result<std::shared_ptr<const plugin>> wrap(const millrace_processor* table);
+
+  bool is_absent() const { return table_.create == nullptr; }
+  const std::string& name() const { return name_; }
+  const std::string& version() const { return version_; }
+  // 32 hexadecimal digits; empty for wrapped tables.
+  const std::string& content_hash() const { return content_hash_; }
+  // In the order of their numbers.
+  const std::vector<std::string>& outputs() const { return outputs_; }
+  const std::vector<std::string>& stores() const { return stores_; }
+  bool reads_headers() const { return (table_.traits & MILLRACE_READS_HEADERS) != 0; }
+  bool needs_timers() const { return (table_.needs & MILLRACE_NEEDS_TIMERS) != 0; }
+  bool is_stateful() const { return !stores_.empty() || needs_timers(); }
+  // As this host knows it: what an older plugin's table lacks is zero.
+  const millrace_processor& table() const { return table_; }
+
+ private:
+  plugin() = default;
+  // Checks `table` and takes over what it says.
+  result<void> adopt(const millrace_processor* table);
+
+  millrace_processor table_{};
+  std::string name_;
+  std::string version_;
+  std::string content_hash_;
+  std::vector<std::string> outputs_;
+  std::vector<std::string> stores_;
+};
+
+}  // namespace millrace::processors

@@ -1,0 +1,94 @@
+#include "processors/host/record_block.h"
+
+#include <algorithm>
+
+#include "base/assert.h"
+#include "base/limits.h"
+#include "protocol/record.h"
+
+namespace millrace::processors {
+namespace {
+
+// As much as a produced batch may inflate to.
+constexpr size_t plain_bytes_max = 8 * limits::batch_bytes_max;
+
+millrace_bytes to_abi(const std::optional<bytes_view>& bytes) {
+  if (!bytes) return {nullptr, -1};
+  return {reinterpret_cast<const char*>(bytes->data()), static_cast<int64_t>(bytes->size())};
+}
+
+uint64_t size_of(const millrace_bytes& bytes) {
+  return bytes.size > 0 ? static_cast<uint64_t>(bytes.size) : 0;
+}
+
+}  // namespace
+
+result<void> record_block::fill(slice batch, slice plain) {
+  bare_.clear();
+  full_.clear();
+  headers_.clear();
+  has_full_ = false;
+
+  auto header = protocol::parse_batch(batch);
+  if (!header) return fail(header.error());
+  if (header->size_bytes() != batch.size()) return fail(errc::corruption, "a batch with bytes behind it");
+  header_ = *header;
+  batch_ = std::move(batch);
+  // Uncompressed records are read where they are stored, whoever else has them.
+  if (header_.compression() == protocol::codec::none || plain.empty()) {
+    auto records = protocol::plain_records(batch_, header_, plain_bytes_max);
+    if (!records) return fail(records.error());
+    plain = std::move(*records);
+  }
+  plain_ = std::move(plain);
+
+  bare_.reserve(static_cast<size_t>(std::max(header_.record_count, 0)));
+  protocol::record_iterator it(plain_, header_.record_count);
+  for (protocol::record_view r; it.next(r);) {
+    millrace_record record{};
+    record.offset = header_.base_offset + r.offset_delta;
+    record.timestamp_ms =
+        header_.uses_append_time() ? header_.max_timestamp : header_.base_timestamp + r.timestamp_delta;
+    record.key = to_abi(r.key);
+    record.value = to_abi(r.value);
+    bare_.push_back(record);
+  }
+  return it.status();
+}
+
+std::span<const millrace_record> record_block::from(int64_t offset, bool with_headers, uint64_t bytes_max) {
+  if (with_headers && !has_full_) add_headers();
+  const std::span<const millrace_record> all = with_headers ? full_ : bare_;
+  const auto first = std::ranges::lower_bound(all, offset, {}, &millrace_record::offset);
+  uint64_t bytes = 0;
+  auto last = first;
+  while (last != all.end() && bytes < bytes_max) {
+    bytes += size_of(last->key) + size_of(last->value);
+    ++last;
+  }
+  return {first, last};
+}
+
+void record_block::add_headers() {
+  has_full_ = true;
+  full_ = bare_;
+  protocol::record_iterator it(plain_, header_.record_count);
+  size_t total = 0;
+  protocol::record_view r;
+  while (it.next(r)) total += static_cast<size_t>(r.header_count);
+  headers_.reserve(total);  // records keep pointers into it
+
+  it = protocol::record_iterator(plain_, header_.record_count);
+  for (millrace_record& record : full_) {
+    const bool is_there = it.next(r);
+    MR_ASSERT(is_there);
+    record.headers = headers_.data() + headers_.size();
+    record.header_count = static_cast<uint32_t>(r.header_count);
+    protocol::header_iterator headers(r);
+    for (protocol::record_header_view h; headers.next(h);)
+      headers_.push_back({to_abi(as_bytes(h.key)), to_abi(h.value)});
+  }
+  MR_ASSERT(headers_.size() == total);
+}
+
+}  // namespace millrace::processors

@@ -1,0 +1,302 @@
+#include "processors/host/shard_host.h"
+
+#include <algorithm>
+
+#include "base/assert.h"
+#include "base/log.h"
+#include "runtime/reactor.h"
+
+namespace millrace::processors {
+
+shard_host::shard_host(deployment what, storage::shard_store& store, host_options options)
+    : what_(std::move(what)), store_(store), options_(std::move(options)), inbox_(store) {}
+
+shard_host::~shard_host() {
+  MR_ASSERT(!is_started_);
+}
+
+void shard_host::start() {
+  MR_ASSERT(!is_started_);
+  is_started_ = true;
+  store_.set_append_hook([this](storage::partition_log& log, const slice& stored,
+                                const protocol::checked_batch& batch) { on_append(log, stored, batch); });
+  store_.set_retention_hold([this](const storage::partition_log& log) { return needed_from(log.id()); });
+  gate_.spawn(catch_up_loop());
+  store_.for_each([this](storage::partition_log& log) { note_opened(log); });
+  start_waiting(std::nullopt);
+}
+
+runtime::task<void> shard_host::close() {
+  if (!is_started_) co_return;
+  is_stopping_ = true;
+  work_.notify_all();
+  for (const auto& [id, o] : outboxes_) o->stop();
+  co_await gate_.close();
+  co_await inbox_.close();
+  store_.set_append_hook({});
+  store_.set_retention_hold({});
+  is_started_ = false;
+}
+
+// ---- The life of a flow -------------------------------------------------------------------------------
+
+void shard_host::partition_opened(const storage::partition_log& log) {
+  note_opened(log);
+  start_waiting(log.id().partition);
+}
+
+void shard_host::note_opened(const storage::partition_log& log) {
+  const storage::topic_partition_id id = log.id();
+  opened_[{log.topic_name(), id.partition}] = id;
+  for (const deployed_ptr& p : what_.processors()) {
+    if (p->spec.input != log.topic_name() || p->is_validator()) continue;
+    auto& flows = by_input_[id];
+    if (std::ranges::none_of(flows, [&](const flow_ptr& f) { return f->key.processor == p->id; }))
+      flows.push_back(std::make_shared<flow>(p, id));
+  }
+}
+
+// Starts what only waited for an input or output that is there now.
+void shard_host::start_waiting(std::optional<int32_t> partition) {
+  start_outboxes();
+  for (auto& [input, waiting] : by_input_)
+    for (const flow_ptr& f : waiting)
+      if (f->health == flow_state::waiting && (!partition || input.partition == *partition)) try_start(*f);
+}
+
+void shard_host::partition_removed(const storage::topic_partition_id& id) {
+  std::erase_if(opened_, [&](const auto& entry) { return entry.second == id; });
+  forget_marks(id);
+  if (const auto at = by_input_.find(id); at != by_input_.end()) {
+    for (const flow_ptr& f : at->second) {
+      pause(*f, "its input was deleted");
+      store_.remove_cursor(f->key);
+      for (size_t i = 0; f->state && i < f->changelog_count(); ++i) store_.remove_cursor(f->changelog_key(i));
+      if (f->state && is_started_ && !is_stopping_) gate_.spawn(remove_snapshot(f->key));
+    }
+    by_input_.erase(at);
+  }
+  for (auto& [input, flows] : by_input_)
+    for (const flow_ptr& f : flows)
+      if (std::ranges::find(f->targets, id) != f->targets.end()) pause(*f, "an output topic was deleted");
+  inbox_.forget(id);
+}
+
+// Starts the flow if what it writes to is there.
+void shard_host::try_start(flow& f) {
+  if (const auto stored = store_.cursor(f.key)) f.cursor = *stored;
+  std::vector<storage::topic_partition_id> targets;
+  for (const std::string& topic : f.processor.target_topics()) {
+    const auto at = opened_.find({topic, f.partition()});
+    if (at == opened_.end()) return;
+    targets.push_back(at->second);
+  }
+  const storage::partition_log* input = store_.find(f.key.input);
+  MR_ASSERT(input);
+  f.targets = std::move(targets);
+  if (f.processor.is_held) return hold(f);
+  if (!find_routes(f)) return;
+  if (!f.processor.quarantined.empty()) return pause(f, f.processor.quarantined);
+  if (auto why = unfit_target(f, *input)) return pause(f, std::move(*why));
+  if (f.changelog_count() > 0 && !f.state)
+    f.state = std::make_unique<partition_state>(static_cast<uint32_t>(f.processor.code->stores().size()),
+                                                f.processor.memory);
+  {
+    const in_call noted(options_.crumb, f.processor.spec.name, f.processor.code->content_hash(),
+                        f.processor.spec.input, f.partition());
+    auto made = instance::create(f.processor, f.partition(), f.state.get());
+    if (!made) return pause(f, made.error().message);
+    f.code = std::move(*made);
+    ++f.counters.starts;
+  }
+  f.code->set_breadcrumb(options_.crumb);
+  f.code->set_routes(f.routes);
+  if (!f.state) return begin_processing(f, std::nullopt);
+  if (f.has_begun) {  // another flow has left it its state
+    if (auto why = unfit_state(f, true)) return pause(f, std::move(*why));
+    return begin_processing(f, std::nullopt);
+  }
+  f.health = flow_state::restoring;
+  gate_.spawn(restore(pointer_to(f)));
+}
+
+// The flow has what it needs: from its position on it processes.
+void shard_host::begin_processing(flow& f, const std::optional<std::string>& new_state_version) {
+  const storage::partition_log* input = store_.find(f.key.input);
+  MR_ASSERT(input);
+  if (auto why = foreign_output(f)) return pause(f, std::move(*why));
+  const int64_t end = input->log_end().value();
+  if (const auto stored = store_.cursor(f.key)) {
+    f.cursor = *stored;
+    if (f.cursor > end)
+      return pause(
+          f, fmt::format("its position {} is behind the end of its input, {}: part of the input was lost",
+                         f.cursor, end));
+  } else {
+    f.cursor = f.processor.spec.start == start_position::latest ? end : input->log_start().value();
+  }
+  if (new_state_version) {
+    // State begins: its version is durable with the position it begins at.
+    f.state->note_version(*new_state_version);
+    const millrace_record now{f.cursor, runtime::reactor::current().wall_clock_ms(), {}, {}, nullptr, 0, 0};
+    if (!append_all(f, batches_of(f, std::span(&now, 1)))) return;
+  }
+  f.has_begun = true;
+  // From here on the position is durable with whatever comes after it.
+  if (!store_.cursor(f.key)) move_cursor(f, f.cursor);
+  mark_outputs(f);
+  log::info(
+      "processor started processor={} version={} partition={} position={} input_end={}{}",
+      f.processor.spec.name, f.processor.code->version(), f.partition(), f.cursor, end,
+      f.state ? fmt::format(" state_entries={} state_bytes={}", f.state->entries(), f.state->bytes()) : "");
+  settle(f);
+}
+
+// Why a flow cannot keep its promise with what it writes to; nothing if it can.
+std::optional<std::string> shard_host::unfit_target(const flow& f,
+                                                    const storage::partition_log& input) const {
+  for (const storage::topic_partition_id& id : f.targets) {
+    const storage::partition_log* output = store_.find(id);
+    if (!output) return fmt::format("output partition {} is not on the shard of its input", id.partition);
+    if (output->config().durability != input.config().durability)
+      return fmt::format("input {} has durability \"{}\" and output {} \"{}\"; they must be equal",
+                         input.topic_name(), storage::name_of(input.config().durability),
+                         output->topic_name(), storage::name_of(output->config().durability));
+  }
+  return std::nullopt;
+}
+
+void shard_host::settle(flow& f) {
+  const storage::partition_log* input = store_.find(f.key.input);
+  MR_ASSERT(input);
+  if (f.cursor == input->log_end().value()) {
+    f.health = flow_state::running;
+    f.drop_backlog();
+  } else {
+    lag(pointer_to(f));
+  }
+}
+
+void shard_host::lag(const flow_ptr& f) {
+  f->health = flow_state::lagging;
+  if (f->is_queued) return;
+  f->is_queued = true;
+  queue_.push_back(f);
+  work_.notify_all();
+}
+
+void shard_host::pause(flow& f, std::string why) {
+  if (f.health == flow_state::paused) return;
+  log::error("processor paused processor={} partition={} position={} why=\"{}\"", f.processor.spec.name,
+             f.partition(), f.cursor, why);
+  f.health = flow_state::paused;
+  f.why_paused = std::move(why);
+  f.drop_backlog();
+}
+
+// Paused by its operator, which is nothing to be alarmed about.
+void shard_host::hold(flow& f) {
+  log::info("processor is held by its operator processor={} partition={} position={}", f.processor.spec.name,
+            f.partition(), f.cursor);
+  f.health = flow_state::paused;
+  f.why_paused = "its operator has paused it";
+  f.drop_backlog();
+}
+
+shard_host::flow_ptr shard_host::pointer_to(const flow& f) const {
+  for (const flow_ptr& p : by_input_.at(f.key.input))
+    if (p.get() == &f) return p;
+  MR_ASSERT(!"the flow is known");
+  return nullptr;
+}
+
+std::optional<offset> shard_host::needed_from(const storage::topic_partition_id& input) const {
+  const auto at = by_input_.find(input);
+  if (at == by_input_.end()) return std::nullopt;
+  std::optional<offset> lowest;
+  for (const flow_ptr& f : at->second) {
+    const offset cursor(store_.cursor(f->key).value_or(f->cursor));
+    if (!lowest || cursor < *lowest) lowest = cursor;
+  }
+  return lowest;
+}
+
+std::vector<flow_status> shard_host::status() const {
+  std::vector<flow_status> all;
+  for (const auto& [input, flows] : by_input_) {
+    const storage::partition_log* log = store_.find(input);
+    for (const flow_ptr& f : flows) {
+      const int64_t lag = log ? std::max<int64_t>(log->log_end().value() - f->cursor, 0) : 0;
+      flow_status s{f->processor.spec.name,
+                    f->partition(),
+                    f->health,
+                    f->why_paused,
+                    f->cursor,
+                    lag,
+                    0,
+                    0,
+                    0,
+                    f->counters,
+                    {}};
+      for (const auto& o : f->outboxes)
+        if (o) s.outbox_bytes += o->waiting_bytes();
+      if (!f->is_away) {
+        if (f->state) s.state_entries = f->state->entries(), s.state_bytes = f->state->bytes();
+        if (f->code) s.metrics = f->code->metrics();
+      }
+      all.push_back(std::move(s));
+    }
+  }
+  return all;
+}
+
+// ---- Inline --------------------------------------------------------------------------------------------
+
+void shard_host::on_append(storage::partition_log& log, const slice& stored,
+                           const protocol::checked_batch& batch) {
+  if (is_draining_) touched_.push_back(stored);
+  if (!by_input_.contains(log.id())) return;
+  passing_.push_back({log.id(), stored, batch.records});
+  // Batches derived while others pass wait for their turn: chains go level by level, not call in call.
+  if (!is_draining_) drain();
+}
+
+void shard_host::drain() {
+  is_draining_ = true;
+  while (!passing_.empty()) {
+    const passing_batch next = std::move(passing_.front());
+    passing_.pop_front();
+    offer(next);
+  }
+  is_draining_ = false;
+  for (const slice& derived : touched_)
+    if (!protocol::has_valid_crc(derived)) {
+      log::error("a processor has overwritten memory of the broker; ending before the frame is written");
+      if (options_.crumb) options_.crumb->blame(verdict_memory);
+      log::stop();
+      MR_ASSERT(protocol::has_valid_crc(derived));
+    }
+  touched_.clear();
+}
+
+void shard_host::offer(const passing_batch& passing) {
+  const auto at = by_input_.find(passing.at);
+  MR_ASSERT(at != by_input_.end());
+  const auto base_offset = protocol::batch_header::load(passing.stored.data()).base_offset;
+  bool is_decoded = false;
+  for (const flow_ptr& f : at->second) {
+    if (f->health != flow_state::running) continue;
+    MR_ASSERT(f->cursor == base_offset);
+    if (!is_decoded) {
+      const auto filled = inline_block_.fill(passing.stored, passing.plain);
+      MR_ASSERT(filled);  // it was checked before it was stored
+      is_decoded = true;
+    }
+    if (inline_block_.plain_bytes() > inline_bytes_max ||
+        advance(*f, inline_block_, UINT64_MAX, false) != progress::all) {
+      if (f->health == flow_state::running) lag(f);
+    }
+  }
+}
+
+}  // namespace millrace::processors

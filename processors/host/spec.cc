@@ -1,0 +1,234 @@
+#include "processors/host/spec.h"
+
+#include <algorithm>
+#include <cstring>
+#include <set>
+
+#include "base/bytes.h"
+#include "base/checksum.h"
+#include "base/limits.h"
+
+namespace millrace::processors {
+namespace {
+
+// Less would stop the processor for each portion of records.
+constexpr uint64_t outbox_bytes_min = 64 * 1024;
+
+bool is_topic_name(std::string_view name) {
+  if (name.empty() || name.size() > limits::topic_name_max || name == "." || name == "..") return false;
+  return std::ranges::all_of(name, [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
+           c == '_' || c == '-';
+  });
+}
+
+result<void> check_policy(const processor_spec& spec) {
+  const bool has_topic = !spec.dead_letter.empty();
+  if (spec.on_error == error_policy::dead_letter && !is_topic_name(spec.dead_letter))
+    return fail(errc::invalid_config,
+                "processor {}: on_error = \"dead_letter\" needs dead_letter = \"a topic\"", spec.name);
+  if (has_topic && spec.on_error != error_policy::dead_letter)
+    return fail(errc::invalid_config, "processor {}: dead_letter without on_error = \"dead_letter\"",
+                spec.name);
+  if (has_topic && spec.dead_letter == spec.input)
+    return fail(errc::invalid_config, "processor {}: dead_letter is its own input {}, which would never end",
+                spec.name, spec.input);
+  if (spec.on_error == error_policy::reject && (!spec.outputs.empty() || spec.retries > 0))
+    return fail(errc::invalid_config,
+                "processor {}: with on_error = \"reject\" it has neither outputs nor retries", spec.name);
+  if (spec.retry_backoff_ms < 1 || spec.retry_backoff_ms > retry_backoff_ms_max)
+    return fail(errc::invalid_config, "processor {}: retry_backoff_ms = {}: 1 to {} are possible", spec.name,
+                spec.retry_backoff_ms, retry_backoff_ms_max);
+  return {};
+}
+
+result<void> check_one(const processor_spec& spec) {
+  if (!is_topic_name(spec.name))
+    return fail(errc::invalid_config, "processor name \"{}\" is not 1 to {} of a-z A-Z 0-9 . _ -", spec.name,
+                limits::topic_name_max);
+  if (spec.library.empty()) return fail(errc::invalid_config, "processor {}: library is missing", spec.name);
+  if (!is_topic_name(spec.input))
+    return fail(errc::invalid_config, "processor {}: input \"{}\" is not a topic name", spec.name,
+                spec.input);
+  for (const auto& [output, topic] : spec.outputs) {
+    if (!is_topic_name(topic))
+      return fail(errc::invalid_config, "processor {}: output {} = \"{}\" is not a topic name", spec.name,
+                  output, topic);
+    if (topic == spec.input)
+      return fail(errc::invalid_config, "processor {}: output {} is its own input {}, which would never end",
+                  spec.name, output, topic);
+  }
+  for (const auto& [output, by] : spec.partition_by) {
+    if (!spec.outputs.contains(output))
+      return fail(errc::invalid_config, "processor {}: partition_by for output {}, which has no topic",
+                  spec.name, output);
+    if (by != partitioning::input && !is_topic_name(outbox_topic(spec.name, output)))
+      return fail(errc::invalid_config, "processor {}: the name of its outbox, {}, is not a topic name",
+                  spec.name, outbox_topic(spec.name, output));
+  }
+  if (spec.outbox_bytes_max < outbox_bytes_min)
+    return fail(errc::invalid_config, "processor {}: outbox_bytes_max = {}: {} is the least that works",
+                spec.name, spec.outbox_bytes_max, outbox_bytes_min);
+  for (const std::string& topic : spec.changelogs)
+    if (!is_topic_name(topic))
+      return fail(errc::invalid_config,
+                  "processor {}: the name of its changelog, {}, is too long for a topic", spec.name, topic);
+  return check_policy(spec);
+}
+
+// Follows chains downwards from `topic`; `path` holds the processors on the way.
+result<void> check_chains(const std::vector<processor_spec>& specs, const std::string& topic,
+                          std::vector<const processor_spec*>& path) {
+  for (const processor_spec& spec : specs) {
+    if (spec.input != topic) continue;
+    if (std::ranges::find(path, &spec) != path.end()) {
+      std::string loop;
+      for (const processor_spec* p : path) loop += fmt::format("{} -> {} -> ", p->input, p->name);
+      return fail(errc::invalid_config, "processors form a loop: {}{}", loop, topic);
+    }
+    if (path.size() == depth_max)
+      return fail(errc::invalid_config, "processor {}: more than {} processors in a chain", spec.name,
+                  depth_max);
+    path.push_back(&spec);
+    for (const std::string& next : topics_written(spec)) MR_TRY(check_chains(specs, next, path));
+    path.pop_back();
+  }
+  return {};
+}
+
+// An outbox belongs to one output, and records leave it: nobody else writes it or processes it.
+result<void> check_outboxes(const std::vector<processor_spec>& specs) {
+  for (const processor_spec& owner : specs)
+    for (const auto& [output, by] : owner.partition_by) {
+      if (by == partitioning::input) continue;
+      const std::string outbox = outbox_topic(owner.name, output);
+      for (const processor_spec& spec : specs) {
+        if (spec.input == outbox)
+          return fail(errc::invalid_config,
+                      "processor {}: its input {} is an outbox of processor {}; read {} instead", spec.name,
+                      outbox, owner.name, owner.outputs.at(output));
+        const auto written = topics_written(spec);
+        if (std::ranges::count(written, outbox) > (&spec == &owner ? 1 : 0))
+          return fail(errc::invalid_config, "processor {}: topic {} is the outbox of processor {}", spec.name,
+                      outbox, owner.name);
+      }
+    }
+  return {};
+}
+
+}  // namespace
+
+partitioning partitioning_of(const processor_spec& spec, std::string_view output) {
+  const auto said = spec.partition_by.find(std::string(output));
+  return said == spec.partition_by.end() ? partitioning::input : said->second;
+}
+
+std::string outbox_topic(std::string_view processor, std::string_view output) {
+  return fmt::format("{}-{}-outbox", processor, output);
+}
+
+std::vector<std::string> topics_written(const processor_spec& spec) {
+  std::vector<std::string> topics = topics_beside(spec);
+  for (const auto& [output, topic] : spec.outputs)
+    if (partitioning_of(spec, output) != partitioning::input) topics.push_back(topic);
+  return topics;
+}
+
+std::vector<std::string> topics_beside(const processor_spec& spec) {
+  std::vector<std::string> topics;
+  for (const auto& [output, topic] : spec.outputs)
+    topics.push_back(partitioning_of(spec, output) == partitioning::input ? topic
+                                                                          : outbox_topic(spec.name, output));
+  topics.insert(topics.end(), spec.changelogs.begin(), spec.changelogs.end());
+  if (!spec.dead_letter.empty()) topics.push_back(spec.dead_letter);
+  return topics;
+}
+
+result<void> check_specs(const std::vector<processor_spec>& specs) {
+  std::set<std::string_view> names;
+  for (const processor_spec& spec : specs) {
+    MR_TRY(check_one(spec));
+    if (!names.insert(spec.name).second)
+      return fail(errc::invalid_config, "two processors are named {}", spec.name);
+  }
+  // What is in a changelog is the state of one processor and nothing else.
+  for (const processor_spec& owner : specs)
+    for (const std::string& changelog : owner.changelogs)
+      for (const processor_spec& spec : specs) {
+        const auto written = topics_written(spec);
+        if (std::ranges::count(written, changelog) > (&spec == &owner ? 1 : 0))
+          return fail(errc::invalid_config, "processor {}: topic {} is the changelog of processor {}",
+                      spec.name, changelog, owner.name);
+      }
+  MR_TRY(check_outboxes(specs));
+  std::vector<const processor_spec*> path;
+  for (const processor_spec& spec : specs) MR_TRY(check_chains(specs, spec.input, path));
+  return {};
+}
+
+std::vector<std::string> derived_topics(const std::vector<processor_spec>& specs, std::string_view topic) {
+  std::vector<std::string> found{std::string(topic)};
+  for (size_t i = 0; i < found.size(); ++i)
+    for (const processor_spec& spec : specs) {
+      if (spec.input != found[i]) continue;
+      for (const std::string& next : topics_written(spec))
+        if (std::ranges::find(found, next) == found.end()) found.push_back(next);
+    }
+  found.erase(found.begin());
+  return found;
+}
+
+std::string flow_of(const std::vector<processor_spec>& specs, std::string_view topic) {
+  std::set<std::string> flow{std::string(topic)};
+  for (bool has_grown = true; has_grown;) {
+    has_grown = false;
+    for (const processor_spec& spec : specs) {
+      std::set<std::string> topics{spec.input};
+      for (const std::string& to : topics_beside(spec)) topics.insert(to);
+      const bool is_part =
+          std::ranges::any_of(topics, [&](const std::string& t) { return flow.contains(t); });
+      if (!is_part) continue;
+      const size_t before = flow.size();
+      flow.merge(topics);
+      has_grown |= flow.size() != before;
+    }
+  }
+  return *flow.begin();
+}
+
+uuid processor_id(std::string_view name) {
+  uuid id;
+  const uint64_t half[2] = {xxh3(as_bytes(name), 0x6d696c6c72616365),
+                            xxh3(as_bytes(name), 0x70726f6365737331)};
+  std::memcpy(id.bytes.data(), half, sizeof(half));
+  return id;
+}
+
+uuid state_id_of(std::string_view name) {
+  return processor_id(fmt::format("state of {}", name));
+}
+
+result<error_policy> parse_error_policy(std::string_view text) {
+  if (text == "pause") return error_policy::pause;
+  if (text == "skip") return error_policy::skip;
+  if (text == "dead_letter") return error_policy::dead_letter;
+  if (text == "reject") return error_policy::reject;
+  return fail(errc::invalid_config,
+              "on_error = \"{}\": \"pause\", \"skip\", \"dead_letter\" or \"reject\" are possible", text);
+}
+
+result<start_position> parse_start_position(std::string_view text) {
+  if (text == "earliest") return start_position::earliest;
+  if (text == "latest") return start_position::latest;
+  return fail(errc::invalid_config, "start = \"{}\": \"earliest\" or \"latest\" are possible", text);
+}
+
+result<partitioning> parse_partitioning(std::string_view text) {
+  if (text == "input") return partitioning::input;
+  if (text == "key") return partitioning::key;
+  if (text == "processor") return partitioning::processor;
+  return fail(errc::invalid_config, "partition_by = \"{}\": \"input\", \"key\" or \"processor\" are possible",
+              text);
+}
+
+}  // namespace millrace::processors

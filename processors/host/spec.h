@@ -1,0 +1,112 @@
+// spec: how an operator deploys a processor, and the checks that need nothing but configuration.
+//
+// A [[processor]] table of the configuration file becomes one processor_spec. Specs are checked together,
+// because processors form chains: the output of one may be the input of the next. What must hold:
+//
+//   1. names of processors are distinct (a processor's stored position is known by its name)
+//   2. no topic is derived, through any number of processors, from itself
+//   3. no chain is longer than depth_max processors
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "base/uuid.h"
+#include "protocol/codec.h"
+
+namespace millrace::processors {
+
+// What happens after process() failed for a record.
+enum class error_policy : uint8_t {
+  pause,  // processing of that partition stops before the record until restart; the input stays available
+  skip,   // the record is counted, logged and passed over; nothing it emitted is kept
+  dead_letter,  // the same, and the record goes to the topic `dead_letter` with the reason in its headers
+  reject,  // the processor is a validator: it runs before records are appended, and their producer is told
+};
+
+// Where a processor begins on a partition for which it has no stored position yet.
+enum class start_position : uint8_t {
+  earliest,  // at the oldest record there is
+  latest,    // with the next record to arrive
+};
+
+// Which partition of its topic a record of an output goes to.
+enum class partitioning : uint8_t {
+  input,  // the one with the number of the input's partition
+  key,    // by the hash of its key, as Kafka's producers do; without a key, the input's number modulo theirs
+  processor,  // the one that the processor names with the record; if it names none, by key
+};
+
+struct processor_spec {
+  std::string name;
+  std::string library;                         // path to the shared object
+  std::string input;                           // topic
+  std::map<std::string, std::string> outputs;  // declared name -> topic
+  // Outputs whose records choose their partition, by declared name; all others are partitioning::input. What
+  // goes to other partitions passes through an outbox.
+  std::map<std::string, partitioning> partition_by;
+  // What may wait in one partition of an outbox before the processor lags.
+  uint64_t outbox_bytes_max = 64 * 1024 * 1024;
+  std::map<std::string, std::string> options;  // handed to the processor
+  error_policy on_error = error_policy::pause;
+  std::string dead_letter;  // topic; with error_policy::dead_letter only
+  // Before on_error is applied, a failing record is tried again so many times, after a pause that begins with
+  // retry_backoff_ms and doubles up to retry_backoff_ms_max.
+  uint32_t retries = 0;
+  int64_t retry_backoff_ms = 100;
+  // What its state may take in memory, all partitions together.
+  uint64_t state_bytes_max = 256 * 1024 * 1024;
+  // Whether clients may write to its outputs, too.
+  bool has_external_writes = false;
+  // Topics of its stores; known once its code is loaded.
+  std::vector<std::string> changelogs;
+  start_position start = start_position::earliest;
+  protocol::codec output_compression = protocol::codec::none;
+};
+
+inline constexpr int64_t retry_backoff_ms_max = 60'000;
+
+// The longest chain of processors that one record may run through.
+inline constexpr size_t depth_max = 8;
+
+// Of an output, by its declared name.
+partitioning partitioning_of(const processor_spec& spec, std::string_view output);
+
+// The topic in which records of an output wait for the way to their partition.
+std::string outbox_topic(std::string_view processor, std::string_view output);
+
+// Every topic it writes: outputs, outboxes, changelogs, dead letters.
+std::vector<std::string> topics_written(const processor_spec& spec);
+// Those of them that it writes on the shard and in the frame of its input: all but outputs with an outbox.
+std::vector<std::string> topics_beside(const processor_spec& spec);
+
+// Checks the specs, each for itself and together.
+result<void> check_specs(const std::vector<processor_spec>& specs);
+
+// The topics that exist because `topic` does: what processors derive from it, from those, and so on.
+// Requires: check_specs() passed.
+std::vector<std::string> derived_topics(const std::vector<processor_spec>& specs, std::string_view topic);
+
+// Topics connected by processors form a flow, whose partitions with equal number must live on one shard. An
+// output with an outbox does not connect: it may be anywhere, and belongs to the flow of its own readers.
+// The name of the flow of `topic`: its first topic in alphabetical order; `topic` itself if no processor
+// is concerned.
+std::string flow_of(const std::vector<processor_spec>& specs, std::string_view topic);
+
+// The identity under which positions are stored: a function of the name alone, so that a processor may be
+// replaced by a newer version of itself and go on where the old one stood.
+uuid processor_id(std::string_view name);
+// The same for what it has written of its changelogs.
+uuid state_id_of(std::string_view name);
+
+// "pause" | "skip" | "dead_letter" | "reject"; "earliest" | "latest"; "input" | "key" | "processor". Errors
+// name what is allowed.
+result<error_policy> parse_error_policy(std::string_view text);
+result<start_position> parse_start_position(std::string_view text);
+result<partitioning> parse_partitioning(std::string_view text);
+
+}  // namespace millrace::processors

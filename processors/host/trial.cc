@@ -1,0 +1,311 @@
+#include "processors/host/trial.h"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+#include <fcntl.h>
+#include <optional>
+#include <poll.h>
+#include <spawn.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <utility>
+
+#include "base/bytes.h"
+#include "processors/host/deployment.h"
+#include "processors/host/instance.h"
+#include "processors/host/plugin.h"
+
+namespace millrace::processors {
+namespace {
+
+using clock = std::chrono::steady_clock;
+
+// The child's descriptors: what to try on 0, what came of it on 3.
+constexpr int task_fd = 0;
+constexpr int report_fd = 3;
+constexpr size_t report_bytes_max = 64 * 1024;
+constexpr auto look_every = std::chrono::milliseconds(10);
+
+// The report is one line for each step, so the last one says what the child was doing when it ended.
+constexpr std::string_view step_loading = "loading";
+constexpr std::string_view step_creating = "making a trial instance";
+constexpr std::string_view step_done = "done";
+
+struct trial_settings {
+  std::string program;  // empty: no trials
+  std::chrono::milliseconds patience{};
+};
+trial_settings& enabled() {
+  static trial_settings settings;
+  return settings;
+}
+
+class descriptor {
+ public:
+  explicit descriptor(int fd = -1) : fd_(fd) {}
+  ~descriptor() { reset(); }
+  descriptor(const descriptor&) = delete;
+  descriptor& operator=(const descriptor&) = delete;
+  int get() const { return fd_; }
+  void reset(int fd = -1) {
+    if (fd_ >= 0) ::close(fd_);
+    fd_ = fd;
+  }
+
+ private:
+  int fd_;
+};
+
+// ---- What to try, from parent to child: texts, each behind its length ----
+
+void put(std::string& out, std::string_view text) {
+  const uint32_t size = static_cast<uint32_t>(text.size());
+  out.append(reinterpret_cast<const char*>(&size), sizeof(size));
+  out.append(text);
+}
+
+void put(std::string& out, const std::map<std::string, std::string>& pairs) {
+  put(out, std::to_string(pairs.size()));
+  for (const auto& [name, value] : pairs) {
+    put(out, name);
+    put(out, value);
+  }
+}
+
+class task_reader {
+ public:
+  explicit task_reader(std::string_view text) : rest_(text) {}
+
+  std::string text() {
+    uint32_t size = 0;
+    if (rest_.size() < sizeof(size)) return fail_();
+    std::memcpy(&size, rest_.data(), sizeof(size));
+    rest_.remove_prefix(sizeof(size));
+    if (rest_.size() < size) return fail_();
+    std::string found(rest_.substr(0, size));
+    rest_.remove_prefix(size);
+    return found;
+  }
+  std::map<std::string, std::string> pairs() {
+    std::map<std::string, std::string> found;
+    const size_t count = std::strtoul(text().c_str(), nullptr, 10);
+    for (size_t i = 0; i < count && is_good_; ++i) {
+      std::string name = text();
+      found[std::move(name)] = text();
+    }
+    return found;
+  }
+  bool is_good() const { return is_good_; }
+
+ private:
+  std::string fail_() {
+    is_good_ = false;
+    return {};
+  }
+  std::string_view rest_;
+  bool is_good_ = true;
+};
+
+std::string task_of(const processor_spec& spec, const std::string& copy) {
+  std::string text;
+  put(text, copy);
+  put(text, std::to_string(enabled().patience.count()));
+  put(text, spec.library);
+  put(text, spec.name);
+  put(text, spec.input);
+  put(text, spec.outputs);
+  put(text, spec.options);
+  return text;
+}
+
+// ---- The child ----
+
+void report(std::string_view step) {
+  const std::string text = fmt::format("{}\n", step);
+  for (size_t done = 0; done < text.size();) {
+    const ssize_t n = ::write(report_fd, text.data() + done, text.size() - done);
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) return;
+    done += static_cast<size_t>(n);
+  }
+}
+
+void limit(int what, rlim_t most) {
+  rlimit now{};
+  if (::getrlimit(static_cast<__rlimit_resource_t>(what), &now) != 0) return;
+  now.rlim_cur = std::min(now.rlim_max, most);
+  now.rlim_max = now.rlim_cur;
+  ::setrlimit(static_cast<__rlimit_resource_t>(what), &now);
+}
+
+void limit_myself(std::chrono::milliseconds patience) {
+  limit(RLIMIT_CORE, 0);
+  limit(RLIMIT_NOFILE, 256);
+  limit(RLIMIT_CPU, static_cast<rlim_t>(patience.count() / 1000 + 2));
+#if !__has_feature(address_sanitizer) && !__has_feature(thread_sanitizer)  // which reserve terabytes
+  limit(RLIMIT_AS, rlim_t{8} << 30);
+#endif
+}
+
+std::string read_task() {
+  std::string text;
+  std::array<char, 64 * 1024> piece;
+  for (;;) {
+    const ssize_t n = ::read(task_fd, piece.data(), piece.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) return text;
+    text.append(piece.data(), static_cast<size_t>(n));
+  }
+}
+
+// ---- The parent ----
+
+std::string name_of_signal(int number) {
+  const char* abbreviation = ::sigabbrev_np(number);
+  return abbreviation ? fmt::format("SIG{}", abbreviation) : fmt::format("signal {}", number);
+}
+
+std::optional<pid_t> start_child(const std::string& task, int report_to) {
+  const descriptor input(::memfd_create("trial", MFD_CLOEXEC));
+  if (input.get() < 0 ||
+      ::write(input.get(), task.data(), task.size()) != static_cast<ssize_t>(task.size()) ||
+      ::lseek(input.get(), 0, SEEK_SET) != 0)
+    return std::nullopt;
+  posix_spawn_file_actions_t files;
+  posix_spawnattr_t attributes;
+  posix_spawn_file_actions_init(&files);
+  posix_spawnattr_init(&attributes);
+  posix_spawn_file_actions_adddup2(&files, input.get(), task_fd);
+  posix_spawn_file_actions_addopen(&files, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
+  posix_spawn_file_actions_adddup2(&files, report_to, report_fd);
+  posix_spawn_file_actions_addclosefrom_np(&files, report_fd + 1);
+  sigset_t none;
+  sigset_t all;
+  sigemptyset(&none);
+  sigfillset(&all);
+  posix_spawnattr_setsigmask(&attributes, &none);
+  posix_spawnattr_setsigdefault(&attributes, &all);
+  posix_spawnattr_setpgroup(&attributes, 0);
+  posix_spawnattr_setflags(&attributes,
+                           POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP);
+  std::string name = "millraced-trial";
+  std::string argument = trial_argument;
+  char* const arguments[] = {name.data(), argument.data(), nullptr};
+  pid_t child = -1;
+  const int outcome = posix_spawn(&child, enabled().program.c_str(), &files, &attributes, arguments, environ);
+  posix_spawn_file_actions_destroy(&files);
+  posix_spawnattr_destroy(&attributes);
+  if (outcome != 0) return std::nullopt;
+  return child;
+}
+
+// Takes what is there; false at the end of the pipe.
+bool take_report(int fd, std::string& into) {
+  std::array<char, 4096> piece;
+  for (;;) {
+    const ssize_t n = ::read(fd, piece.data(), piece.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return errno == EAGAIN;
+    if (n == 0) return false;
+    if (into.size() < report_bytes_max) into.append(piece.data(), static_cast<size_t>(n));
+  }
+}
+
+struct ending {
+  int status = 0;  // as waitpid() tells it
+  bool was_too_slow = false;
+  std::string report;
+};
+
+ending await_child(pid_t child, int report_from) {
+  ending seen;
+  const auto deadline = clock::now() + enabled().patience;
+  bool is_open = true;
+  for (;;) {
+    const pid_t ended = ::waitpid(child, &seen.status, WNOHANG);
+    if (ended != 0 && !(ended < 0 && errno == EINTR)) break;
+    if (clock::now() >= deadline && !seen.was_too_slow) {
+      seen.was_too_slow = true;
+      ::kill(-child, SIGKILL);
+      ::kill(child, SIGKILL);
+    }
+    pollfd ready{is_open ? report_from : -1, POLLIN, 0};
+    ::poll(&ready, 1, static_cast<int>(look_every.count()));
+    if (is_open) is_open = take_report(report_from, seen.report);
+  }
+  ::kill(-child, SIGKILL);  // what it may have started itself
+  if (is_open) take_report(report_from, seen.report);
+  return seen;
+}
+
+// Why the child has not come to its last step.
+std::string describe(const ending& seen, std::string_view step) {
+  if (seen.was_too_slow) return fmt::format("it was still {} after {} ms", step, enabled().patience.count());
+  if (WIFSIGNALED(seen.status))
+    return fmt::format("it crashed with {} while {}", name_of_signal(WTERMSIG(seen.status)), step);
+  return fmt::format("it ended its process with exit code {} while {}", WEXITSTATUS(seen.status), step);
+}
+
+}  // namespace
+
+void enable_trials(std::string program, std::chrono::milliseconds patience) {
+  enabled() = {std::move(program), patience};
+}
+
+result<void> try_out(const processor_spec& spec, const std::string& copy) {
+  if (enabled().program.empty()) return {};
+  int ends[2];
+  if (::pipe2(ends, O_CLOEXEC) != 0)
+    return fail(errc::io_error, "there is no pipe to try it out: {}", std::strerror(errno));
+  const descriptor report_from(ends[0]);
+  descriptor report_to(ends[1]);
+  ::fcntl(report_from.get(), F_SETFL, O_NONBLOCK);
+  const auto child = start_child(task_of(spec, copy), report_to.get());
+  report_to.reset();
+  if (!child) return fail(errc::io_error, "no process can be started to try it out");
+  const ending seen = await_child(*child, report_from.get());
+
+  std::string_view step = seen.report;
+  step = step.substr(0, std::min(step.rfind('\n'), step.size()));
+  step = step.substr(step.rfind('\n') + 1);
+  if (step == step_done) return {};
+  return fail(trial_died, "{}", describe(seen, step.empty() ? "starting" : step));
+}
+
+int run_trial() {
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  const std::string text = read_task();
+  task_reader task(text);
+  const std::string copy = task.text();
+  const std::chrono::milliseconds patience(std::strtol(task.text().c_str(), nullptr, 10));
+  processor_spec spec;
+  spec.library = task.text();
+  spec.name = task.text();
+  spec.input = task.text();
+  spec.outputs = task.pairs();
+  spec.options = task.pairs();
+  if (!task.is_good() || ::fcntl(report_fd, F_GETFD) < 0) return 2;
+  limit_myself(patience);
+  report(step_loading);
+  auto code = plugin::open({.given = spec.library, .path = copy, .content_hash = {}});
+  if (code) {
+    report(step_creating);
+    deployed_processor p;
+    p.output_topics.resize((*code)->outputs().size());
+    p.spec = std::move(spec);
+    p.code = *code;
+    partition_state nothing(static_cast<uint32_t>(p.code->stores().size()),
+                            std::make_shared<state_memory>(0));
+    static_cast<void>(instance::create(p, 0, &nothing));
+  }
+  report(step_done);
+  ::_exit(0);
+}
+
+}  // namespace millrace::processors

@@ -1,0 +1,1 @@
+../../abi/millrace_processor.h

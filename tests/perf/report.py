@@ -1,0 +1,155 @@
+"""docs/performance.md out of measured figures, or docs/performance-WORK.md where only some work was measured. Nothing in
+those files is written by hand."""
+import datetime
+import os
+import platform
+import re
+import statistics
+import subprocess
+
+from peers import ROOT, Kafka
+
+
+# key: (title, digits, whether more is better)
+FIGURES = {
+    "records_per_second": ("records/s", 0, True),
+    "mib_per_second": ("MiB/s", 1, True),
+    "cpu_s_per_gib": ("CPU-s per GiB", 2, False),
+    "cpu_s_per_million": ("CPU-s per million records", 2, False),
+    "cpu_us_per_record": ("CPU µs per record", 1, False),
+    "ack_p50": ("ack p50 ms", 2, False),
+    "ack_p99": ("ack p99 ms", 2, False),
+    "ack_p99_9": ("ack p99.9 ms", 2, False),
+    "e2e_p50": ("end to end p50 ms", 2, False),
+    "e2e_p99": ("end to end p99 ms", 2, False),
+    "e2e_p99_9": ("end to end p99.9 ms", 2, False),
+    "stable_ms": ("until every member has its assignment, ms", 0, False),
+    "rebalance_ms": ("rebalance when one more joins, ms", 0, False),
+    "commits_per_second": ("commits/s", 0, True),
+    "cpu_us_per_commit": ("CPU µs per commit, joining included", 1, False),
+    "commit_p50": ("commit p50 ms", 2, False),
+    "commit_p99": ("commit p99 ms", 2, False),
+    "added_mib": ("resident memory added, MiB", 1, False),
+    "total_mib": ("resident memory then, MiB", 0, False),
+    "both_mib": ("resident memory, application included, MiB", 0, False),
+    "start_ms": ("start to first answer, ms", 1, False),
+    "idle_mib": ("resident memory idle, MiB", 1, False),
+    "idle_cpu_ms": ("CPU ms per idle second", 2, False),
+    "peak_mib": ("peak resident memory in this run, MiB", 0, False),
+}
+
+
+def number(value, digits):
+    if value < 10 ** -digits and value > 0:  # too small for its column: two significant digits
+        return f"{value:.2g}"
+    return f"{value:,.{digits}f}"
+
+
+def cell(values, digits):
+    """Median, and the spread under it."""
+    if not values:
+        return "–"
+    text = f"**{number(statistics.median(values), digits)}**"
+    if len(values) > 1:
+        text += f" ({number(min(values), digits)}–{number(max(values), digits)})"
+    return text
+
+
+def ratio(ours, theirs, more_is_better):
+    if not ours or not theirs or not statistics.median(ours) or not statistics.median(theirs):
+        return "–"
+    r = statistics.median(ours) / statistics.median(theirs)
+    better = (r >= 1) == more_is_better
+    text = f"{r:.1f}×" if r >= 1 else f"1/{1 / r:.1f}"
+    return f"**{text}**" if better else text
+
+
+def table(keys, results):
+    """`results`: {contestant: [figures of a run, …]}; a column each, and the ratio of the first to its peer: Kafka, or
+    what comes second."""
+    contestants = list(results)
+    against = "kafka" if "kafka" in contestants else (contestants + ["kafka"])[1]
+    lines = ["| | " + " | ".join(contestants) + f" | millrace : {against} |",
+             "|---|" + "---:|" * (len(contestants) + 1)]
+    for key in keys:
+        title, digits, more = FIGURES[key]
+        values = {c: [run[key] for run in results[c] if key in run] for c in contestants}
+        if not any(values.values()):
+            continue
+        cells = [cell(values[c], digits) for c in contestants]
+        arrow = "↑" if more else "↓"
+        lines.append(f"| {title} {arrow} | " + " | ".join(cells) +
+                     f" | {ratio(values.get('millrace'), values.get(against), more)} |")
+    return "\n".join(lines)
+
+
+def host():
+    with open("/proc/cpuinfo") as f:
+        model = re.search(r"model name\s*: (.*)", f.read())
+    with open("/proc/meminfo") as f:
+        memory = int(f.readline().split()[1]) / 2**20
+    data = subprocess.run(["df", "--output=fstype", os.environ.get("TMPDIR", "/tmp")], capture_output=True, text=True)
+    return (f"{os.cpu_count()} × {model[1] if model else platform.machine()}, {memory:.0f} GiB, Linux "
+            f"{platform.release()}, data on {data.stdout.split()[-1]}")
+
+
+def commit():
+    run = lambda *a: subprocess.run(["git", "-C", ROOT, *a], capture_output=True, text=True).stdout.strip()
+    dirty = run("status", "--porcelain", "--untracked-files=no", "--", ".", ":!docs/performance*.md")
+    return run("rev-parse", "--short=12", "HEAD") + (" with local changes" if dirty else "")
+
+
+def path_of(only):
+    """Where the figures of the works named go; of all, if none is."""
+    return os.path.join(ROOT, "docs", "-".join(["performance", *only]) + ".md")
+
+
+def write(path, command, rounds, warm_up_s, outside, sections, skipped):
+    """`sections`: [(title, keys, results)]; `outside`: CPU of other processes and steal, per second, of every run."""
+    others = sorted(run[0] for run in outside)
+    steal = sorted(run[1] for run in outside)
+    text = f"""# Performance
+
+Written by `{command}`; not edited by hand. Commit {commit()}, {datetime.date.today().isoformat()}.
+
+| | |
+|---|---|
+| host | {host()} |
+| peer | Apache Kafka {Kafka.version()}, one node (KRaft), its own defaults, heap 1 GiB, warmed for {warm_up_s} s before anything is counted |
+| rounds | {rounds} of each work, the contestants in alternation, each round on a new topic |
+| meanwhile | other processes used {statistics.median(others):.2f} CPUs in the median run ({others[-1]:.2f} in the worst); the hypervisor withheld {statistics.median(steal):.2f} ({steal[-1]:.2f}) |
+
+Each cell is the median of the rounds and, in brackets, the lowest and highest. CPU is user and system time of the
+broker's process with all its threads, the kernel's io_uring workers included; the load generator's own is in no
+figure, but it competes for the same cores. The client is the same for all: librdkafka, one process
+(`tests/perf/bench`). Latency in open loops counts from the moment a record was due. The last column divides
+Millrace's median by Kafka's; bold where Millrace is ahead, ↑ where more is better, ↓ where less is.
+
+Groups (`tests/perf/groups`): each member is a connection that speaks the classic protocol directly, joins at the same
+moment as all others, beats every half second (so it hears of a rebalance up to that much later) and then commits one
+offset at a time; `group.initial.rebalance.delay.ms` is 0 on both.
+
+Processors (`tests/perf/streams`): the same work done by a processor inside Millrace and by a Kafka Streams application
+(one process, heap up to 1 GiB, its own defaults but for the cache of its store, which is off so that every count comes
+out), once with its default guarantee and once with `exactly_once_v2`. Filter and map passes on three records of four, of
+200 B; counting has 6,000 keys and emits each new count; a record is counted once it is read, derived, by a consumer that
+sees committed records only. CPU and memory are those of the broker and the application together. Millrace's results
+are exactly once and on disk when they are read, input included.
+
+What an acknowledgement means differs: **millrace** has the record on disk (its default), **kafka** in the page cache
+(its default). **millrace, os** is a topic with `durability=os`, comparable with Kafka's default; **kafka, flush** is
+a topic with `flush.messages=1`, comparable with Millrace's.
+"""
+    for title, keys, results in sections:
+        text += f"\n## {title}\n\n{table(keys, results)}\n"
+        if "kafka, flush" in results and results["kafka, flush"]:
+            key = keys[0]
+            flush = [run[key] for run in results["kafka, flush"]]
+            ours = [run[key] for run in results.get("millrace", [])]
+            text += (f"\nBoth durable: millrace has {ratio(ours, flush, FIGURES[key][2])} of the "
+                     f"{FIGURES[key][0]} of kafka, flush.\n")
+    if skipped:
+        text += "\n## Not measured\n\n" + "".join(f"- {line}\n" for line in skipped)
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "w") as f:
+        f.write(text)

@@ -1,0 +1,106 @@
+// millrace: topics, records, consumer groups and logs from the command line. See tools/README.md.
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <fmt/format.h>
+#include <librdkafka/rdkafka.h>
+
+#include "tools/cli/interrupt.h"
+#include "tools/cli/usage.h"
+#include "tools/verbs/verbs.h"
+
+namespace millrace::tools {
+
+namespace {
+
+void declare_verbs(CLI::App& root, context& ctx) {
+  root.name("millrace");
+  root.require_subcommand(1);
+  root.set_version_flag("--version", [] {
+    return fmt::format("millrace {} (librdkafka {})", MILLRACE_VERSION, rd_kafka_version_str());
+  });
+  root.set_help_all_flag("--help-all", "Help for every command");
+  add_examples(root,
+               "  millrace topic create events --partitions 3\n"
+               "  millrace produce events lines.txt            # one record per line of a file\n"
+               "  millrace consume events --from -10 --exit    # the last ten records of each partition\n"
+               "  millrace topic describe events\n"
+               "  millrace group describe billing              # who reads what, and how far behind\n"
+               "\nExit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.");
+
+  CLI::App* topic = root.add_subcommand("topic", "List, create, describe and delete topics");
+  topic->require_subcommand(1);
+  add_topic_list(*topic, ctx);
+  add_topic_create(*topic, ctx);
+  add_topic_describe(*topic, ctx);
+  add_topic_delete(*topic, ctx);
+  CLI::App* group =
+      root.add_subcommand("group", "List, describe and delete consumer groups, move their offsets");
+  group->require_subcommand(1);
+  add_group_list(*group, ctx);
+  add_group_describe(*group, ctx);
+  add_group_reset_offsets(*group, ctx);
+  add_group_delete_offsets(*group, ctx);
+  add_group_delete(*group, ctx);
+  add_produce(root, ctx);
+  add_consume(root, ctx);
+
+  CLI::App* processor = root.add_subcommand("processor", "Try out, deploy and look after processors");
+  processor->require_subcommand(1);
+  add_processor_test(*processor, ctx);
+  add_processor_deploy(*processor, ctx);
+  add_processor_list(*processor, ctx);
+  add_processor_describe(*processor, ctx);
+  add_processor_actions(*processor, ctx);
+
+  CLI::App* log = root.add_subcommand("log", "A broker's files, without the broker: look, check, move");
+  log->require_subcommand(1);
+  add_log_dump(*log, ctx);
+  add_log_verify(*log, ctx);
+  add_log_import(*log, ctx);
+  add_log_export(*log, ctx);
+  add_completion(root, ctx);
+}
+
+exit_code run_action(context& ctx) {
+  result<exit_code> done = ctx.action(ctx);
+  // What was printed before an error is still wanted; a failure to print is an error itself.
+  const result<void> flushed = ctx.out.flush();
+  if (!done) {
+    report(ctx, done.error());
+    return done.error().code == errc::invalid_argument ? exit_code::usage : exit_code::failure;
+  }
+  if (!flushed) {
+    report(ctx, flushed.error());
+    return exit_code::failure;
+  }
+  return *done;
+}
+
+int run(int argc, char** argv) {
+  install_signal_handlers();
+  context ctx;
+  CLI::App root(
+      "Topics, records, consumer groups and logs of a Kafka-compatible broker, from the command line.");
+  declare_verbs(root, ctx);
+  if (argc > 2 && std::string_view(argv[1]) == "__complete") {
+    const std::vector<std::string> words(argv + 2, argv + argc);
+    return static_cast<int>(run_complete(root, ctx, words));
+  }
+  try {
+    root.parse(argc, argv);
+  } catch (const CLI::Success& answered) {  // --help, --version
+    return root.exit(answered);
+  } catch (const CLI::ParseError& wrong) {
+    fmt::print(stderr, "millrace: {}", explain_usage_error(root, wrong));
+    return static_cast<int>(exit_code::usage);
+  }
+  return static_cast<int>(run_action(ctx));
+}
+
+}  // namespace
+
+}  // namespace millrace::tools
+
+int main(int argc, char** argv) {
+  return millrace::tools::run(argc, argv);
+}

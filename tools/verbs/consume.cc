@@ -1,0 +1,120 @@
+#include <unistd.h>
+
+#include "tools/cli/interrupt.h"
+#include "tools/cli/terminal.h"
+#include "tools/kafka/consumer.h"
+#include "tools/text/record_format.h"
+#include "tools/verbs/verbs.h"
+
+namespace millrace::tools {
+
+namespace {
+
+struct consume_options {
+  std::string topic;
+  std::string from;  // empty: beginning, or the group's position
+  std::vector<int32_t> partitions;
+  uint64_t count = 0;  // 0: no limit
+  bool exit_at_end = false;
+  std::string format = "%s\\n";
+  std::string group;
+};
+
+result<consumer::settings> settings_of(const consume_options& options) {
+  if (!options.group.empty() && !options.partitions.empty()) {
+    return fail(errc::invalid_argument,
+                "--partition and --group exclude each other: a group shares out the partitions");
+  }
+  const std::string from = !options.from.empty()   ? options.from
+                           : options.group.empty() ? "beginning"
+                                                   : "stored";
+  const auto position = start_position::parse(from);
+  if (!position) return fail(position.error());
+  if (!options.group.empty() && position->as_reset_policy().empty()) {
+    return fail(errc::invalid_argument,
+                "with --group, --from may be beginning or end: where to begin when nothing is committed yet");
+  }
+  if (options.group.empty() && position->is_stored()) {
+    return fail(errc::invalid_argument, "--from stored needs --group: whose position?");
+  }
+  return consumer::settings{.topic = options.topic,
+                            .group = options.group,
+                            .partitions = options.partitions,
+                            .from = *position,
+                            .is_bounded = options.exit_at_end};
+}
+
+result<exit_code> run(context& ctx, const consume_options& options) {
+  const auto settings = settings_of(options);
+  if (!settings) return fail(settings.error());
+  const auto format = record_format::parse(options.format);
+  if (!format) return fail(format.error());
+  auto from = consumer::open(ctx.common.to, *settings);
+  if (!from) return fail(from.error());
+
+  const interruptible finishing;
+  uint64_t records = 0;
+  const auto is_enough = [&] { return options.count > 0 && records == options.count; };
+  const auto print = [&](const record_view& record) {
+    std::string& out = ctx.out.buffer();
+    if (ctx.common.is_json) {
+      append_json(out, record);
+      out += '\n';
+    } else {
+      format->append(out, record);
+    }
+    ctx.out.committed();
+    ++records;
+    return !is_enough() && !ctx.out.is_closed();
+  };
+  while (!is_enough() && !ctx.out.is_closed() && !interrupted()) {
+    if (options.exit_at_end && (*from)->is_at_end()) break;
+    MR_TRY((*from)->poll(100, print));
+    // Whoever waits behind a pipe sees each record at once; and only what was written out is done with.
+    MR_TRY(ctx.out.flush());
+    if (!ctx.out.is_closed()) (*from)->mark_done();
+  }
+  MR_TRY((*from)->close());
+  if (isatty(STDERR_FILENO) == 1 && !ctx.common.is_json) {
+    tell(ctx, styled(STDERR_FILENO, style::dim,
+                     with_thousands(records) + (records == 1 ? " record" : " records")));
+  }
+  return interrupted() ? interrupted_exit_code() : exit_code::ok;
+}
+
+}  // namespace
+
+void add_consume(CLI::App& root, context& ctx) {
+  const auto declare = [&](CLI::App& verb, consume_options& options) {
+    verb.add_option("TOPIC", options.topic, "What to read")->required();
+    verb.add_option("-o,--from,--offset", options.from,
+                    "beginning, end, an offset, -N (the last N of each partition) or @TIME\n"
+                    "(default: beginning; with --group, where the group stands)")
+        ->type_name("WHERE");
+    verb.add_option("-p,--partition", options.partitions, "Only this partition; may be repeated")
+        ->type_name("N")
+        ->check(CLI::NonNegativeNumber)
+        ->allow_extra_args(false);
+    verb.add_option("-n,--count", options.count, "Stop after so many records")
+        ->type_name("N")
+        ->check(CLI::PositiveNumber);
+    verb.add_flag("-e,--exit", options.exit_at_end, "Stop at the end instead of waiting for more");
+    verb.add_option("-f,--format", options.format,
+                    "%k key, %s value, %h headers, %t topic, %p partition, %o offset, %T timestamp in ms,\n"
+                    "%K and %S lengths (-1: null), %R value length as 4 bytes; \\n \\t \\xHH")
+        ->capture_default_str();
+    verb.add_option("-g,--group", options.group, "Read as a member of this group and commit its position");
+    add_output_options(verb, ctx);
+    add_connection_options(verb, ctx);
+    add_examples(verb,
+                 "  millrace consume events                              # all there is, then what comes\n"
+                 "  millrace consume events --from -10 --exit            # the last ten of each partition\n"
+                 "  millrace consume events --from @2026-01-31T12:00:00Z --count 100\n"
+                 "  millrace consume events --from end -f '%p:%o %T %k=%s\\n'\n"
+                 "  millrace consume events --exit --json | jq -r .value\n"
+                 "  millrace consume events --group billing");
+  };
+  add_verb<consume_options>(root, ctx, "consume", "Read records", declare, run);
+}
+
+}  // namespace millrace::tools

@@ -1,0 +1,167 @@
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "base/toml_file.h"
+#include "tools/admin/client.h"
+#include "tools/verbs/verbs.h"
+
+namespace millrace::tools {
+
+namespace {
+
+using nlohmann::json;
+
+struct deploy_options {
+  admin_options broker;
+  std::string file;
+  std::string name, library, input, on_error, dead_letter, start;
+  std::vector<std::string> outputs, config, others;
+  bool replaces = false;
+};
+
+std::optional<json> json_of(const toml::node& node) {
+  if (const auto* text = node.as_string()) return text->get();
+  if (const auto* number = node.as_integer()) return number->get();
+  if (const auto* number = node.as_floating_point()) return number->get();
+  if (const auto* truth = node.as_boolean()) return truth->get();
+  if (const auto* table = node.as_table()) {
+    json object = json::object();
+    for (const auto& [key, value] : *table) {
+      auto inner = json_of(value);
+      if (!inner) return std::nullopt;
+      object[std::string(key.str())] = *std::move(inner);
+    }
+    return object;
+  }
+  if (const auto* array = node.as_array()) {
+    json list = json::array();
+    for (const toml::node& element : *array) {
+      auto inner = json_of(element);
+      if (!inner) return std::nullopt;
+      list.push_back(*std::move(inner));
+    }
+    return list;
+  }
+  return std::nullopt;  // dates
+}
+
+// The one [[processor]] of a file, with all its keys: the broker says which of them are wrong.
+result<json> read_definition(const std::string& path) {
+  std::ifstream in(path, std::ios::binary);
+  if (!in) return fail(errc::invalid_argument, "cannot open {}: {}", path, std::strerror(errno));
+  std::ostringstream text;
+  text << in.rdbuf();
+  const auto parsed = parse_toml(text.str(), path);
+  if (!parsed) return fail(errc::invalid_argument, "{}", parsed.error().message);
+  const toml::node* node = parsed->get("processor");
+  const toml::array* tables = node ? node->as_array() : nullptr;
+  if (tables == nullptr || tables->size() != 1 || !tables->front().is_table())
+    return fail(errc::invalid_argument, "{}: exactly one [[processor]] is expected", path);
+  auto definition = json_of(tables->front());
+  if (!definition) return fail(errc::invalid_argument, "{}: a processor has no use for dates", path);
+  return *std::move(definition);
+}
+
+// "NAME=VALUE" into object[NAME].
+result<void> add_pairs(json& object, const std::vector<std::string>& pairs, std::string_view flag) {
+  for (const std::string& pair : pairs) {
+    const size_t equals = pair.find('=');
+    if (equals == std::string::npos || equals == 0)
+      return fail(errc::invalid_argument, "{} {}: write it as NAME=VALUE", flag, pair);
+    object[pair.substr(0, equals)] = pair.substr(equals + 1);
+  }
+  return {};
+}
+
+result<json> definition_of(const deploy_options& options) {
+  json definition = json::object();
+  if (!options.file.empty()) {
+    auto read = read_definition(options.file);
+    if (!read) return read;
+    definition = *std::move(read);
+  }
+  for (const auto& [key, value] : {std::pair("name", &options.name),
+                                   {"library", &options.library},
+                                   {"input", &options.input},
+                                   {"on_error", &options.on_error},
+                                   {"dead_letter", &options.dead_letter},
+                                   {"start", &options.start}})
+    if (!value->empty()) definition[key] = *value;
+  if (!options.outputs.empty()) MR_TRY(add_pairs(definition["outputs"], options.outputs, "--output"));
+  if (!options.config.empty()) MR_TRY(add_pairs(definition["config"], options.config, "--config"));
+  MR_TRY(add_pairs(definition, options.others, "--set"));
+  // A file here is meant before one in the broker's directory.
+  if (definition.contains("library") && definition["library"].is_string()) {
+    std::error_code problem;
+    const auto library = definition["library"].get<std::string>();
+    const bool is_here = !library.empty() && std::filesystem::exists(library, problem);
+    const auto absolute = std::filesystem::absolute(library, problem);
+    if (is_here && !problem) definition["library"] = absolute.lexically_normal().string();
+  }
+  return definition;
+}
+
+result<exit_code> run(context& ctx, const deploy_options& options) {
+  const auto definition = definition_of(options);
+  if (!definition) return fail(definition.error());
+  const std::string name = definition->value("name", "");
+  if (name.empty())
+    return fail(errc::invalid_argument, "the processor needs a name: --name NAME, or in the file");
+  const std::string body = definition->dump(-1, ' ', false, json::error_handler_t::replace);
+  const auto answer = options.replaces ? ask_broker(options.broker, "PUT", "/v1/processors/" + name, body)
+                                       : ask_broker(options.broker, "POST", "/v1/processors", body);
+  if (!answer) return fail(answer.error());
+  if (ctx.common.is_json) {
+    ctx.out.write(*answer);
+    return exit_code::ok;
+  }
+  const json told = json::parse(*answer, nullptr, false);
+  if (!told.is_object()) return fail(errc::malformed, "the broker's answer is not what this program knows");
+  tell(ctx, fmt::format("{} {}: {} {} ({}).", options.replaces ? "Replaced" : "Deployed", name,
+                        told.value("code", ""), told.value("version", ""), told.value("content_hash", "")));
+  for (const json& note : told.value("notes", json::array()))
+    if (note.is_string()) tell(ctx, note.get<std::string>());
+  return exit_code::ok;
+}
+
+}  // namespace
+
+void add_processor_deploy(CLI::App& processor, context& ctx) {
+  const auto declare = [&](CLI::App& verb, deploy_options& options) {
+    verb.add_option("FILE", options.file, "A TOML file with one [[processor]]; flags win over it");
+    verb.add_flag("--replace", options.replaces,
+                  "Put it in the place of the one of that name, which keeps position and state");
+    verb.add_option("--name", options.name, "Its name: position and state belong to it");
+    verb.add_option("--library", options.library,
+                    "The shared object: a path from here, an absolute one, or one in the broker's "
+                    "processor.directory")
+        ->type_name("PATH");
+    verb.add_option("--input", options.input, "The topic that it reads")->type_name("TOPIC");
+    const auto add_list = [&](const char* flag, std::vector<std::string>& into, const char* help,
+                              const char* type) {
+      verb.add_option(flag, into, help)->type_name(type)->type_size(1)->allow_extra_args(false);
+    };
+    add_list("--output", options.outputs, "A topic that it writes; may be repeated", "NAME=TOPIC");
+    add_list("--config", options.config, "An option for the processor; may be repeated", "KEY=VALUE");
+    verb.add_option("--on-error", options.on_error, "pause, skip, dead_letter or reject");
+    verb.add_option("--dead-letter", options.dead_letter, "With --on-error dead_letter")->type_name("TOPIC");
+    verb.add_option("--start", options.start, "Where it begins: earliest or latest");
+    add_list("--set", options.others, "Any other key of a [[processor]] table; may be repeated", "KEY=VALUE");
+    add_output_options(verb, ctx);
+    add_admin_options(verb, options.broker);
+    add_examples(verb,
+                 "  millrace processor deploy --name shout --library ./shout.so --input lines --output "
+                 "loud=lines.loud\n"
+                 "  millrace processor deploy cleaner.toml --data /var/lib/millrace\n"
+                 "  millrace processor deploy cleaner.toml --replace --library ./line_cleaner-2.so\n"
+                 "  millrace processor deploy cleaner.toml --set retries=3 --config columns=id:text");
+  };
+  add_verb<deploy_options>(processor, ctx, "deploy", "Add a processor to a running broker, or replace one",
+                           declare, run);
+}
+
+}  // namespace millrace::tools
