@@ -1,1 +1,2 @@
-../../abi/millrace_processor.h
+// Inside this tree the contract lies in processors/abi; installed, it lies here, beside the SDK.
+#include "../../abi/millrace_processor.h"  // IWYU pragma: export
