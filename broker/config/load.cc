@@ -131,12 +131,11 @@ result<void> read_outputs(const toml::node& node, std::string_view file, process
   return {};
 }
 
-// A number or a boolean, as text.
+// A number, a boolean or a string, as text.
 result<void> read_plain(const toml::node& node, std::string_view key, std::string_view file,
                         std::string& out) {
   const std::optional<std::string> text = node.is_array() ? std::nullopt : to_text(node);
-  if (!text)
-    return fail(errc::invalid_config, "{}: {}: a number or a boolean is expected", place(file, node), key);
+  if (!text) return fail(errc::invalid_config, "{}: {}: one value is expected", place(file, node), key);
   out = *text;
   return {};
 }
@@ -164,14 +163,14 @@ result<processor_entry> read_processor(const toml::table& table, std::string_vie
       {"input", &processor_entry::input},
       {"on_error", &processor_entry::on_error},
       {"dead_letter", &processor_entry::dead_letter},
-      {"start", &processor_entry::start},
       {"compression", &processor_entry::compression}};
   static constexpr std::pair<std::string_view, std::string processor_entry::*> plain[] = {
       {"retries", &processor_entry::retries},
       {"retry_backoff_ms", &processor_entry::retry_backoff_ms},
       {"state_bytes_max", &processor_entry::state_bytes_max},
       {"outbox_bytes_max", &processor_entry::outbox_bytes_max},
-      {"external_writes", &processor_entry::external_writes}};
+      {"external_writes", &processor_entry::external_writes},
+      {"start", &processor_entry::start}};
   processor_entry entry;
   entry.where = place(file, table);
   for (const auto& [key, node] : table) {

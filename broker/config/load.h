@@ -13,7 +13,7 @@
 //   outputs = { pages = "clicks-by-page" }
 //   config = { field = "page" }
 //   on_error = "pause"        # or "skip"
-//   start = "earliest"        # or "latest"
+//   start = "earliest"        # or "latest", an offset, "@2026-01-31T12:00:00Z"
 //   compression = "none"      # of the outputs
 //
 // Every error names the file, the line, the key and, for a misspelt one, the nearest that exists.

@@ -127,6 +127,21 @@ result<void> processor_control::check_successor(const processors::deployed_proce
   return {};
 }
 
+task<bool> processor_control::has_position(std::string name) {
+  const uuid id = processors::processor_id(name);
+  for (const auto& shard : whole_.whole_.shards) {
+    const auto look = [&shard, &id] {
+      storage::shard_store& store = shard->store();
+      return std::ranges::any_of(store.cursors(), [&](const auto& cursor) {
+        return cursor.first.processor == id && store.find(cursor.first.input);
+      });
+    };
+    const bool is_there = co_await runtime::call_on(shard->id(), look);
+    if (is_there) co_return true;
+  }
+  co_return false;
+}
+
 // ---- Deploying -----------------------------------------------------------------------------------------
 
 task<result<processors::deployed_processor>> processor_control::prepare(processor_entry entry,
@@ -170,6 +185,17 @@ task<result<deploy_outcome>> processor_control::deploy(processor_entry entry) {
   if (refused->code != errc::resource_not_found) co_return fail(*refused);
   if (whole_.stored_.contains(name))
     co_return fail(errc::duplicate_resource, "processor {} is being removed", name);
+  if (!entry.start.empty()) {
+    const bool goes_on = co_await has_position(name);
+    if (goes_on)
+      co_return fail(
+          errc::invalid_config,
+          "processor {}: an earlier deployment of that name has left its position, and its outputs hold what "
+          "it "
+          "derived. Leave out where to start, and it goes on there; deploy it under another name to start "
+          "elsewhere; or deploy it without, then remove it with its position (purge) first",
+          name);
+  }
   auto prepared = co_await prepare(entry, entry.library);
   if (!prepared) co_return fail(prepared.error());
   deploy_outcome outcome = outcome_of(*prepared);
@@ -200,11 +226,14 @@ task<result<deploy_outcome>> processor_control::succeed(std::string name, proces
   if (!prepared) co_return fail(prepared.error());
   deploy_outcome outcome = outcome_of(*prepared);
   const processors::deployed_ptr old = whole_.current().find(name);
-  if (old) {
+  if (old && !old->code->is_absent()) {
     const result<void> fit = check_successor(*old, *prepared, outcome.notes);
     if (!fit) co_return fail(fit.error());
     prepared->is_held = old->is_held;
     if (old->is_held) outcome.notes.emplace_back("It is paused, and stays so until it is resumed.");
+    if (old->spec.start != prepared->spec.start)
+      outcome.notes.emplace_back(
+          "It goes on from its position: where to start is for partitions without one.");
   }
   stored_processor stored = whole_.stored_.at(name);
   stored.current = version_of(std::move(entry), *prepared);
@@ -267,13 +296,11 @@ task<result<void>> processor_control::pause(std::string name) {
 task<result<void>> processor_control::resume(std::string name) {
   co_await turn_.acquire(1);
   const runtime::semaphore_units turn(turn_, 1);
-  const processors::deployed_ptr p = whole_.current().find(name);
-  if (!p) {
-    const auto failed = whole_.failed_.find(name);
-    if (failed == whole_.failed_.end()) co_return unknown(name);
+  if (const auto failed = whole_.failed_.find(name); failed != whole_.failed_.end())
     co_return fail(errc::invalid_config, "processor {} cannot be loaded, so replace or remove it: {}", name,
                    failed->second);
-  }
+  const processors::deployed_ptr p = whole_.current().find(name);
+  if (!p) co_return unknown(name);
   processors::deployed_processor again = processing::as_held(*p, false);
   if (!p->quarantined.empty()) {
     result<void> pardoned;

@@ -115,6 +115,8 @@ class processor_control {
   runtime::task<void> finish_begun();
 
   std::optional<error> not_ours(const std::string& name) const;
+  // Whether a processor of that name has left a position on a topic that is still there.
+  runtime::task<bool> has_position(std::string name);
   result<void> check_topics(const processors::deployed_processor& p) const;
   static result<void> check_successor(const processors::deployed_processor& old,
                                       const processors::deployed_processor& now,

@@ -103,7 +103,7 @@ task<std::vector<processor_summary>> processor_control::list() {
   const std::vector<processor_flow> there = co_await flows();
   std::vector<processor_summary> all;
   for (const processors::deployed_ptr& p : whole_.current().processors())
-    all.push_back(summary_of(*p, there));
+    if (!whole_.failed_.contains(p->spec.name)) all.push_back(summary_of(*p, there));
   for (const auto& [name, why] : whole_.failed_) all.push_back(summary_of_failed(name, why));
   std::ranges::sort(all, {}, &processor_summary::name);
   co_return all;
@@ -112,7 +112,12 @@ task<std::vector<processor_summary>> processor_control::list() {
 task<result<processor_details>> processor_control::describe(std::string name) {
   const std::vector<processor_flow> there = co_await flows();
   processor_details d;
-  if (const processors::deployed_ptr p = whole_.current().find(name)) {
+  if (const auto failed = whole_.failed_.find(name); failed != whole_.failed_.end()) {
+    const processor_entry& entry = whole_.stored_.at(name).current.entry;
+    d.summary = summary_of_failed(name, failed->second);
+    d.library = entry.library;
+    d.options = {entry.settings.begin(), entry.settings.end()};
+  } else if (const processors::deployed_ptr p = whole_.current().find(name)) {
     d.summary = summary_of(*p, there);
     d.library = p->spec.library;
     d.options = p->spec.options;
@@ -123,11 +128,6 @@ task<result<processor_details>> processor_control::describe(std::string name) {
       d.state_bytes = p->memory->bytes.load();
       d.state_bytes_max = p->memory->bytes_max.load();
     }
-  } else if (const auto failed = whole_.failed_.find(name); failed != whole_.failed_.end()) {
-    const processor_entry& entry = whole_.stored_.at(name).current.entry;
-    d.summary = summary_of_failed(name, failed->second);
-    d.library = entry.library;
-    d.options = {entry.settings.begin(), entry.settings.end()};
   } else {
     co_return fail(errc::resource_not_found, "there is no processor {}", name);
   }

@@ -25,6 +25,7 @@ bool is_outbox(const processors::processor_spec& spec, std::string_view topic) {
 
 processor_set::processor_set(processors::deployment deployed) : what(std::move(deployed)) {
   for (const processors::deployed_ptr& p : what.processors()) {
+    has_absent |= p->code->is_absent();
     topics.push_back(p->spec.input);
     const std::vector<std::string> targets = processors::topics_written(p->spec);
     topics.insert(topics.end(), targets.begin(), targets.end());
@@ -60,7 +61,7 @@ result<std::unique_ptr<processing>> processing::load(const node& whole, storage:
 }
 
 // The file's processors, which must be right, and those deployed at run time: if one of these cannot be
-// loaded any more, the broker starts without it, so that it can be removed or replaced.
+// loaded any more, the broker starts with a stand-in for it, so that it can be removed or replaced.
 result<processors::deployment> processing::deployed_at_start() {
   auto stored = stored_processors(log_.state());
   if (!stored) return fail(stored.error());
@@ -95,10 +96,17 @@ result<processors::deployment> processing::deployed_at_start() {
     auto next = deploy_stored(all, p, is_held(name));
     if (next) {
       all = std::move(*next);
-    } else {
-      failed_[name] = next.error().message;
-      log::error("processor is not running processor={} why=\"{}\"", name, next.error().message);
+      continue;
     }
+    failed_[name] = next.error().message;
+    log::error("processor is not running processor={} why=\"{}\"", name, next.error().message);
+    // Its topics stay closed to others all the same, if what is known of it still fits the rest.
+    auto spec = spec_of(p.current.entry);
+    if (!spec) continue;
+    auto stand_in = processors::deployment::absent(*std::move(spec), next.error().message);
+    if (!stand_in) continue;
+    auto with_it = all.with(std::move(*stand_in));
+    if (with_it) all = std::move(*with_it);
   }
   return all;
 }
@@ -299,6 +307,10 @@ std::optional<std::string> processing::refusal_of_growth(shard_id shard, std::st
 
 std::optional<std::string> processing::refusal_of_writes(shard_id shard, std::string_view topic) const {
   const processor_set& set = *shards_[shard.value()].set;
+  if (set.has_absent)
+    for (const processors::deployed_ptr& p : set.what.processors())
+      if (p->code->is_absent() && processors::may_be_changelog(p->spec.name, topic))
+        return fmt::format("the topic holds the state of processor {}", p->spec.name);
   if (!std::ranges::binary_search(set.topics, topic)) return std::nullopt;
   for (const processors::deployed_ptr& deployed : set.what.processors()) {
     const processors::deployed_processor& p = *deployed;

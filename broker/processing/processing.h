@@ -41,6 +41,8 @@ struct processor_set {
   processors::deployment what;
   // Names of all topics that processors read or write, sorted.
   std::vector<std::string> topics;
+  // One of them stands in for a library that cannot be loaded: the names of its changelogs are not known.
+  bool has_absent = false;
 
   explicit processor_set(processors::deployment deployed);
 };

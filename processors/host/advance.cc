@@ -88,6 +88,9 @@ run_outcome shard_host::run_timed(flow& f, std::span<const millrace_record> reco
   run_outcome outcome = f.code->run(records, std::min(f.output_bytes_target, frame_room(f) / 2));
   const auto took = clock::now() - began;
   f.counters.busy_ns += static_cast<uint64_t>(std::chrono::nanoseconds(took).count());
+  if (outcome.records_done > 0)
+    f.counters.times.add(static_cast<uint64_t>(std::chrono::nanoseconds(took).count()) / outcome.records_done,
+                         outcome.records_done);
   const int64_t took_us = std::chrono::duration_cast<std::chrono::microseconds>(took).count();
   if (took_us >= stall_us) {
     // Powers of two, so that a slow processor does not fill the log.

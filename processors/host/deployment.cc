@@ -29,9 +29,8 @@ result<std::vector<std::string>> map_outputs(const processor_spec& spec, const p
 std::vector<std::string> changelogs_of(const processor_spec& spec, const plugin& code) {
   std::vector<std::string> topics;
   if (!code.is_stateful()) return topics;
-  for (const std::string& store : code.stores())
-    topics.push_back(fmt::format("{}-{}-changelog", spec.name, store));
-  topics.push_back(fmt::format("{}-meta-changelog", spec.name));
+  for (const std::string& store : code.stores()) topics.push_back(changelog_topic(spec.name, store));
+  topics.push_back(changelog_topic(spec.name, "meta"));
   return topics;
 }
 

@@ -15,6 +15,7 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cstdint>
 #include <deque>
 #include <map>
@@ -56,12 +57,28 @@ constexpr std::string_view name_of(flow_state state) noexcept {
   return "?";
 }
 
+// How long records took, each a share of its call: counts by upper bound. (A few words, since there are as
+// many of these as partitions; base's histogram takes 8 KiB.)
+struct record_times {
+  static constexpr std::array<uint64_t, 16> bounds_ns{
+      100,     250,     500,       1'000,     2'500,      5'000,       10'000,        25'000,
+      100'000, 500'000, 1'000'000, 5'000'000, 25'000'000, 100'000'000, 1'000'000'000, 10'000'000'000};
+  // One for each bound, and one for what took longer; not cumulative.
+  std::array<uint64_t, bounds_ns.size() + 1> counts{};
+
+  void add(uint64_t ns, uint64_t records) {
+    const auto at = std::ranges::lower_bound(bounds_ns, ns);
+    counts[static_cast<size_t>(at - bounds_ns.begin())] += records;
+  }
+};
+
 struct flow_counters {
   uint64_t records_in = 0;
   uint64_t bytes_in = 0;  // keys and values of those
   uint64_t records_out = 0;
   uint64_t bytes_out = 0;        // of the batches appended
   uint64_t busy_ns = 0;          // spent in calls
+  record_times times;            // of records processed
   uint64_t failures = 0;         // of records and timers, each attempt
   uint64_t starts = 0;           // of an instance
   uint64_t records_skipped = 0;  // failed, and passed over by on_error = "skip"

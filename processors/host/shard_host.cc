@@ -51,9 +51,40 @@ void shard_host::note_opened(const storage::partition_log& log) {
   for (const deployed_ptr& p : what_.processors()) {
     if (p->spec.input != log.topic_name() || p->is_validator()) continue;
     auto& flows = by_input_[id];
-    if (std::ranges::none_of(flows, [&](const flow_ptr& f) { return f->key.processor == p->id; }))
-      flows.push_back(std::make_shared<flow>(p, id));
+    if (std::ranges::any_of(flows, [&](const flow_ptr& f) { return f->key.processor == p->id; })) continue;
+    flows.push_back(std::make_shared<flow>(p, id));
+    choose_start(*flows.back());
   }
+}
+
+// A position that the present moment decides is noted now, and not when all that the flow needs is there: no
+// record may slip through in between. Records appended from here on are in this frame, or in later ones.
+void shard_host::choose_start(flow& f) {
+  using enum start_position::kind;
+  const start_position& start = f.processor.spec.start;
+  if (store_.cursor(f.key) || (start.from != latest && start.from != offset)) return;
+  const storage::partition_log* input = store_.find(f.key.input);
+  MR_ASSERT(input);
+  const int64_t end = input->log_end().value();
+  move_cursor(f, start.from == latest ? end : std::clamp(start.at, input->log_start().value(), end));
+}
+
+// The same for a position that has to be looked for; then the flow may start.
+runtime::task<void> shard_host::find_start(flow_ptr f) {
+  f->is_restoring = true;
+  storage::partition_log* input = store_.find(f->key.input);
+  MR_ASSERT(input);
+  const int64_t end = input->log_end().value();  // what comes meanwhile is not passed over
+  const auto found =
+      co_await store_.find_timestamp(*input, f->processor.spec.start.at, storage::read_bound::log_end);
+  f->is_restoring = false;
+  if (is_stopping_ || f->health != flow_state::restoring) co_return;
+  if (!found) {
+    pause(*f, fmt::format("where it starts cannot be found: {}", to_string(found.error())));
+    co_return;
+  }
+  move_cursor(*f, *found ? (*found)->offset.value() : end);
+  try_start(*f);
 }
 
 // Starts what only waited for an input or output that is there now.
@@ -98,6 +129,11 @@ void shard_host::try_start(flow& f) {
   if (!find_routes(f)) return;
   if (!f.processor.quarantined.empty()) return pause(f, f.processor.quarantined);
   if (auto why = unfit_target(f, *input)) return pause(f, std::move(*why));
+  if (f.processor.spec.start.from == start_position::kind::time && !store_.cursor(f.key)) {
+    f.health = flow_state::restoring;
+    gate_.spawn(find_start(pointer_to(f)));
+    return;
+  }
   if (f.changelog_count() > 0 && !f.state)
     f.state = std::make_unique<partition_state>(static_cast<uint32_t>(f.processor.code->stores().size()),
                                                 f.processor.memory);
@@ -133,7 +169,7 @@ void shard_host::begin_processing(flow& f, const std::optional<std::string>& new
           f, fmt::format("its position {} is behind the end of its input, {}: part of the input was lost",
                          f.cursor, end));
   } else {
-    f.cursor = f.processor.spec.start == start_position::latest ? end : input->log_start().value();
+    f.cursor = input->log_start().value();
   }
   if (new_state_version) {
     // State begins: its version is durable with the position it begins at.

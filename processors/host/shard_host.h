@@ -114,6 +114,8 @@ class shard_host {
   void note_opened(const storage::partition_log& log);
   void start_waiting(std::optional<int32_t> partition);
   flow_ptr heir_of(flow& f, deployed_ptr processor) const;
+  void choose_start(flow& f);
+  runtime::task<void> find_start(flow_ptr f);
   void try_start(flow& f);
   std::optional<std::string> unfit_target(const flow& f, const storage::partition_log& input) const;
   void begin_processing(flow& f, const std::optional<std::string>& new_state_version);

@@ -1,12 +1,14 @@
 #include "processors/host/spec.h"
 
 #include <algorithm>
+#include <charconv>
 #include <cstring>
 #include <set>
 
 #include "base/bytes.h"
 #include "base/checksum.h"
 #include "base/limits.h"
+#include "base/time_text.h"
 
 namespace millrace::processors {
 namespace {
@@ -127,6 +129,15 @@ std::string outbox_topic(std::string_view processor, std::string_view output) {
   return fmt::format("{}-{}-outbox", processor, output);
 }
 
+std::string changelog_topic(std::string_view processor, std::string_view store) {
+  return fmt::format("{}-{}-changelog", processor, store);
+}
+
+bool may_be_changelog(std::string_view processor, std::string_view topic) {
+  return topic.starts_with(processor) && topic.substr(processor.size()).starts_with("-") &&
+         topic.ends_with("-changelog");
+}
+
 std::vector<std::string> topics_written(const processor_spec& spec) {
   std::vector<std::string> topics = topics_beside(spec);
   for (const auto& [output, topic] : spec.outputs)
@@ -218,9 +229,22 @@ result<error_policy> parse_error_policy(std::string_view text) {
 }
 
 result<start_position> parse_start_position(std::string_view text) {
-  if (text == "earliest") return start_position::earliest;
-  if (text == "latest") return start_position::latest;
-  return fail(errc::invalid_config, "start = \"{}\": \"earliest\" or \"latest\" are possible", text);
+  if (text == "earliest" || text == "beginning") return start_position::earliest;
+  if (text == "latest" || text == "end") return start_position::latest;
+  using enum start_position::kind;
+  if (text.starts_with("@")) {
+    const auto ms = parse_time_ms(text.substr(1));
+    if (!ms) return fail(errc::invalid_config, "start = \"{}\": {}", text, ms.error().message);
+    return start_position{time, *ms};
+  }
+  start_position start{offset, 0};
+  const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), start.at);
+  if (code == std::errc{} && end == text.data() + text.size() && start.at >= 0) return start;
+  return fail(
+      errc::invalid_config,
+      "start = \"{}\": \"earliest\", \"latest\", an offset, or @ and a time (\"@2026-01-31T12:00:00Z\") "
+      "are possible",
+      text);
 }
 
 result<partitioning> parse_partitioning(std::string_view text) {

@@ -29,10 +29,22 @@ enum class error_policy : uint8_t {
 };
 
 // Where a processor begins on a partition for which it has no stored position yet.
-enum class start_position : uint8_t {
-  earliest,  // at the oldest record there is
-  latest,    // with the next record to arrive
+struct start_position {
+  enum class kind : uint8_t {
+    earliest,  // at the oldest record there is
+    latest,    // with the first record that arrives after the deployment
+    offset,    // at that offset; at the oldest record if it is gone, at the end if there are fewer
+    time,      // at the first record whose timestamp is not older; at the end if there is none
+  };
+  kind from = kind::earliest;
+  int64_t at = 0;  // the offset, or milliseconds since 1970
+
+  static const start_position earliest;
+  static const start_position latest;
+  bool operator==(const start_position&) const = default;
 };
+inline constexpr start_position start_position::earliest{kind::earliest, 0};
+inline constexpr start_position start_position::latest{kind::latest, 0};
 
 // Which partition of its topic a record of an output goes to.
 enum class partitioning : uint8_t {
@@ -64,7 +76,7 @@ struct processor_spec {
   bool has_external_writes = false;
   // Topics of its stores; known once its code is loaded.
   std::vector<std::string> changelogs;
-  start_position start = start_position::earliest;
+  start_position start;
   protocol::codec output_compression = protocol::codec::none;
 };
 
@@ -78,6 +90,10 @@ partitioning partitioning_of(const processor_spec& spec, std::string_view output
 
 // The topic in which records of an output wait for the way to their partition.
 std::string outbox_topic(std::string_view processor, std::string_view output);
+
+// The topic of a store's changes, and whether a topic may be that of any store.
+std::string changelog_topic(std::string_view processor, std::string_view store);
+bool may_be_changelog(std::string_view processor, std::string_view topic);
 
 // Every topic it writes: outputs, outboxes, changelogs, dead letters.
 std::vector<std::string> topics_written(const processor_spec& spec);
@@ -103,8 +119,8 @@ uuid processor_id(std::string_view name);
 // The same for what it has written of its changelogs.
 uuid state_id_of(std::string_view name);
 
-// "pause" | "skip" | "dead_letter" | "reject"; "earliest" | "latest"; "input" | "key" | "processor". Errors
-// name what is allowed.
+// "pause" | "skip" | "dead_letter" | "reject"; "earliest" | "latest" | an offset | "@" and a time (base's
+// time_text); "input" | "key" | "processor". Errors name what is allowed.
 result<error_policy> parse_error_policy(std::string_view text);
 result<start_position> parse_start_position(std::string_view text);
 result<partitioning> parse_partitioning(std::string_view text);

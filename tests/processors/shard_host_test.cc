@@ -63,6 +63,60 @@ TEST_F(shard_host_test, a_new_processor_starts_at_the_earliest_record_or_at_the_
   });
 }
 
+TEST_F(shard_host_test, a_new_processor_starts_at_an_offset_or_a_time) {
+  live(sorting_topics, {}, [](bench& b) -> task<void> {
+    b.host->start();
+    b.produce("in", {"3", "6", "12", "15"});  // at 1000 ms and the three that follow
+    const auto durable = co_await b.store->wait_durable(b.produce("in", {"21", "24"}));
+    EXPECT_TRUE(durable);
+  });
+  const auto before = disk_->after_kill(1);
+  using enum start_position::kind;
+  const std::vector<std::pair<start_position, values>> cases{
+      {{offset, 2}, {"12", "15", "21", "24", "30"}},
+      {{offset, 5}, {"24", "30"}},
+      {{offset, 700}, {"30"}},  // there are fewer: at the end
+      {{time, 0}, {"3", "6", "12", "15", "21", "24", "30"}},
+      {{time, 1002}, {"12", "15", "21", "24", "30"}},
+      {{time, 5000}, {"30"}}};  // none is that young
+  for (const auto& [start, expected] : cases) {
+    disk_ = before->after_kill(1);
+    const deployment what = sorting_deployment({}, {}, start);
+    live(sorting_topics, what, [&](bench& b) -> task<void> {
+      b.host->start();
+      co_await settled(*b.host, *b.store);
+      b.produce("in", {"30"});
+      co_await settled(*b.host, *b.store);
+      EXPECT_EQ(co_await all_of(b, "in.threes"), expected) << int(start.from) << " " << start.at;
+    });
+    live(sorting_topics, what, [&](bench& b) -> task<void> {
+      b.host->start();
+      co_await settled(*b.host, *b.store);
+      EXPECT_EQ(co_await all_of(b, "in.threes"), expected);
+      EXPECT_EQ(b.status("sorter").counters.records_in, 0u);
+    });
+  }
+}
+
+// An output that comes late, a pause and a restart in between are nothing to the position.
+TEST_F(shard_host_test, latest_is_the_moment_of_the_deployment) {
+  const deployment latest = sorting_deployment({}, {}, start_position::latest);
+  live({"in", "in.rest", "in.rest.marked"}, {}, [&](bench& b) -> task<void> {
+    b.host->start();
+    b.produce("in", {"3"});
+    co_await b.host->adopt(latest);
+    const auto durable = co_await b.store->wait_durable(b.produce("in", {"6"}));
+    EXPECT_TRUE(durable);
+    EXPECT_EQ(b.status("sorter").state, flow_state::waiting);
+  });
+  live(sorting_topics, latest, [](bench& b) -> task<void> {
+    b.host->start();
+    b.produce("in", {"9"});
+    co_await settled(*b.host, *b.store);
+    EXPECT_EQ(co_await all_of(b, "in.threes"), (values{"6", "9", "9 again:yes"}));
+  });
+}
+
 TEST_F(shard_host_test, large_batches_are_processed_in_later_frames_and_nothing_overtakes) {
   const deployment what = sorting_deployment();
   live(sorting_topics, what, [](bench& b) -> task<void> {

@@ -135,7 +135,12 @@ TEST(spec_test, words_of_the_configuration) {
   EXPECT_FALSE(parse_error_policy("ignore"));
   EXPECT_EQ(parse_start_position("earliest").value(), start_position::earliest);
   EXPECT_EQ(parse_start_position("latest").value(), start_position::latest);
-  EXPECT_FALSE(parse_start_position("beginning"));
+  using enum start_position::kind;
+  EXPECT_EQ(parse_start_position("1042").value(), (start_position{offset, 1042}));
+  EXPECT_EQ(parse_start_position("@1700000000000").value(), (start_position{time, 1'700'000'000'000}));
+  EXPECT_EQ(parse_start_position("@1970-01-02").value(), (start_position{time, 86'400'000}));
+  for (const char* bad : {"", "oldest", "-1", "1 ", "@", "@noon", "99999999999999999999"})
+    EXPECT_FALSE(parse_start_position(bad)) << bad;
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include "base/prng.h"
+#include "base/time_text.h"
 #include "tools/cli/terminal.h"
 #include "tools/kafka/start_position.h"
 #include "tools/text/duration.h"

@@ -36,7 +36,4 @@ class start_position {
   int64_t number_;  // offset, count from the end, or milliseconds
 };
 
-// Milliseconds since 1970 of an RFC 3339 date or time (UTC if no zone is given).
-result<int64_t> parse_time_ms(std::string_view text);
-
 }  // namespace millrace::tools

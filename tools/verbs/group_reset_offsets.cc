@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include "base/time_text.h"
 #include "tools/cli/terminal.h"
 #include "tools/kafka/offset_plan.h"
 #include "tools/kafka/start_position.h"

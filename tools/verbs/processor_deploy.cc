@@ -149,7 +149,9 @@ void add_processor_deploy(CLI::App& processor, context& ctx) {
     add_list("--config", options.config, "An option for the processor; may be repeated", "KEY=VALUE");
     verb.add_option("--on-error", options.on_error, "pause, skip, dead_letter or reject");
     verb.add_option("--dead-letter", options.dead_letter, "With --on-error dead_letter")->type_name("TOPIC");
-    verb.add_option("--start", options.start, "Where it begins: earliest or latest");
+    verb.add_option("--from,--start", options.start,
+                    "Where it begins: earliest, latest, an offset or @TIME (default: earliest)")
+        ->type_name("WHERE");
     add_list("--set", options.others, "Any other key of a [[processor]] table; may be repeated", "KEY=VALUE");
     add_output_options(verb, ctx);
     add_admin_options(verb, options.broker);
