@@ -47,27 +47,53 @@ error unknown_topic(handle& client, const std::string& name) {
                fmt::format("there is no topic '{}'{}", name, did_you_mean(name, names))};
 }
 
-// Asks every leader once for one point in each partition's log: a timestamp, or Kafka's -1 (end) and -2
-// (start).
+// A leader that has just come or gone does not know of it yet, or its clients do not: worth asking again.
+bool is_passing(rd_kafka_resp_err_t code) {
+  return code == RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION ||
+         code == RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE || code == RD_KAFKA_RESP_ERR_OFFSET_NOT_AVAILABLE ||
+         code == RD_KAFKA_RESP_ERR_FENCED_LEADER_EPOCH || code == RD_KAFKA_RESP_ERR_UNKNOWN_LEADER_EPOCH;
+}
+
+// One question to every leader; the first error that it or one of its partitions ended with.
+rd_kafka_resp_err_t ask_leaders(handle& client, rd_kafka_topic_partition_list_t* list, int32_t& partition) {
+  partition = -1;
+  const rd_kafka_resp_err_t code = rd_kafka_offsets_for_times(client.get(), list, client.timeout_ms());
+  if (code != RD_KAFKA_RESP_ERR_NO_ERROR) return code;
+  for (int i = 0; i < list->cnt; ++i) {
+    partition = list->elems[i].partition;
+    if (list->elems[i].err != RD_KAFKA_RESP_ERR_NO_ERROR) return list->elems[i].err;
+  }
+  return RD_KAFKA_RESP_ERR_NO_ERROR;
+}
+
+// Asks every leader for one point in each partition's log: a timestamp, or Kafka's -1 (end) and -2 (start).
 result<std::vector<int64_t>> ask_offsets(handle& client, const std::string& topic,
                                          const std::vector<int32_t>& partitions, int64_t timestamp) {
-  const partition_list_ptr list(rd_kafka_topic_partition_list_new(static_cast<int>(partitions.size())));
-  for (const int32_t partition : partitions) {
-    rd_kafka_topic_partition_list_add(list.get(), topic.c_str(), partition)->offset = timestamp;
-  }
-  const rd_kafka_resp_err_t code = rd_kafka_offsets_for_times(client.get(), list.get(), client.timeout_ms());
-  if (code != RD_KAFKA_RESP_ERR_NO_ERROR) return fail(broker_error(code, "ask for offsets of " + topic));
-  std::vector<int64_t> offsets;
-  for (const int32_t partition : partitions) {
-    const rd_kafka_topic_partition_t* found =
-        rd_kafka_topic_partition_list_find(list.get(), topic.c_str(), partition);
-    MR_ASSERT(found != nullptr);
-    if (found->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
-      return fail(broker_error(found->err, fmt::format("ask for offsets of {} [{}]", topic, partition)));
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(client.timeout_ms());
+  for (;;) {
+    const partition_list_ptr list(rd_kafka_topic_partition_list_new(static_cast<int>(partitions.size())));
+    for (const int32_t partition : partitions) {
+      rd_kafka_topic_partition_list_add(list.get(), topic.c_str(), partition)->offset = timestamp;
     }
-    offsets.push_back(found->offset);
+    int32_t guilty = -1;
+    const rd_kafka_resp_err_t code = ask_leaders(client, list.get(), guilty);
+    if (is_passing(code) && std::chrono::steady_clock::now() < deadline) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(50));
+      continue;
+    }
+    if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
+      const std::string which = guilty < 0 ? "" : fmt::format(" [{}]", guilty);
+      return fail(broker_error(code, fmt::format("ask for offsets of {}{}", topic, which)));
+    }
+    std::vector<int64_t> offsets;
+    for (const int32_t partition : partitions) {
+      const rd_kafka_topic_partition_t* found =
+          rd_kafka_topic_partition_list_find(list.get(), topic.c_str(), partition);
+      MR_ASSERT(found != nullptr);
+      offsets.push_back(found->offset);
+    }
+    return offsets;
   }
-  return offsets;
 }
 
 std::string_view source_name(rd_kafka_ConfigSource_t source) {
