@@ -187,6 +187,12 @@ task<std::vector<batch_seen>> life::read_everything(shard_store& store, topic_pa
     if (from >= log->high_watermark()) break;
     const read_request request{from, 16 * 1024, true, read_bound::high_watermark};
     auto got = co_await store.read(*log, request);
+    log = store.find(id);
+    if (!got && from < log->log_start()) {  // retention went by while this was reading
+      all.clear();
+      from = log->log_start();
+      continue;
+    }
     if (!got) {
       if (!disk().has_crashed())
         known_.fail("read {} at {}: {}", log->directory_name(), from, to_string(got.error()));
