@@ -12,6 +12,7 @@
 #include <deque>
 #include <expected>
 #include <filesystem>
+#include <fmt/format.h>
 #include <functional>
 #include <map>
 #include <memory>
@@ -24,4 +25,3 @@
 #include <utility>
 #include <variant>
 #include <vector>
-#include <fmt/format.h>
