@@ -3,7 +3,7 @@
 // to the same bytes again.
 //
 // Input: a byte that says what it is: 0 a log told by its frames, 1 metadata entries (each a byte of kind,
-// two of length, its body), 2 the body of a checkpoint, 3 meta.properties, 4 a log file as it is on a disk, 5
+// two of length, its body), 2 the format of a checkpoint and its body, 3 meta.properties, 4 a log file as it is on a disk, 5
 // a metadata.log.
 //
 // covers: storage/wal/frame.cc storage/wal/reader.cc storage/meta_properties.cc
@@ -196,9 +196,10 @@ std::vector<std::byte> mended(bytes_view bytes) {
   return file;
 }
 
-runtime::task<void> read_checkpoint(bytes_view body) {
+runtime::task<void> read_checkpoint(uint8_t format, bytes_view body) {
   std::vector<std::byte> file = encode(checkpoint{});
   file.resize(checkpoint_header_bytes);
+  file[7] = static_cast<std::byte>(format);
   file.insert(file.end(), body.begin(), body.end());
   store_le<uint64_t>(file.data() + 8, body.size());
   store_le<uint64_t>(file.data() + 16, xxh3(body));
@@ -227,9 +228,12 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     case 1:
       read_metadata(in);
       break;
-    case 2:
-      run_world(read_checkpoint, in.rest());
+    case 2: {
+      runtime::sim_world world(1);
+      const uint8_t format = in.byte();
+      world.run(read_checkpoint(format, in.rest()));
       break;
+    }
     case 3: {
       const std::string_view text(reinterpret_cast<const char*>(in.rest().data()), in.rest().size());
       if (const auto p = parse_meta_properties(text, "meta.properties")) {

@@ -108,27 +108,34 @@ def blocks(path, count):
     return data[:(len(data.rstrip(b'\0')) + BLOCK - 1) // BLOCK * BLOCK]
 
 
+def inputs_of(data, what):
+    """What the files of a data directory are to the fuzz targets: (target, name, input) of each."""
+    for path in sorted(map(pathlib.Path, glob.glob(f'{data}/**', recursive=True))):
+        name = f'{what}-{path.name}'
+        if path.name == 'metadata.log':
+            yield 'wal', name, b'\5' + blocks(path, 6)
+        elif path.name == 'meta.properties':
+            yield 'wal', name, b'\3' + path.read_bytes()
+        elif path.name.startswith('checkpoint.'):
+            file = path.read_bytes()
+            yield 'wal', name, b'\2' + file[7:8] + file[24:]
+        elif path.suffix == '.wal':
+            yield 'wal', name, b'\4' + blocks(path, 6)
+        elif path.suffix in ('.log', '.index', '.timeindex') and path.stat().st_size:
+            yield 'segment', f'{what}-{path.parent.name}{path.suffix}', b'\xff' + path.read_bytes()[:BLOCK]
+
+
 def storage(build):
     for end in signal.SIGKILL, signal.SIGTERM:
         with tempfile.TemporaryDirectory(prefix='millrace-seeds-') as folder:
             data = data_directory(build, pathlib.Path(folder), end)
-            what = 'killed' if end == signal.SIGKILL else 'stopped'
-            for path in map(pathlib.Path, glob.glob(f'{data}/**', recursive=True)):
-                name = f'{what}-{path.name}'
-                if path.name == 'metadata.log':
-                    write('wal', name, b'\5' + blocks(path, 6))
-                elif path.name == 'meta.properties':
-                    write('wal', name, b'\3' + path.read_bytes())
-                elif path.name.startswith('checkpoint.'):
-                    write('wal', name, b'\2' + path.read_bytes()[24:])
-                elif path.suffix == '.wal':
-                    write('wal', name, b'\4' + blocks(path, 6))
-                elif path.suffix in ('.log', '.index', '.timeindex') and path.stat().st_size:
-                    write('segment', f'{what}-{path.parent.name}{path.suffix}', b'\xff' + path.read_bytes()[:BLOCK])
+            for target, name, content in inputs_of(data, 'killed' if end == signal.SIGKILL else 'stopped'):
+                write(target, name, content)
 
 
-messages()
-batches()
-streams()
-if sys.argv[1:2] == ['--storage']:
-    storage(pathlib.Path(sys.argv[2]).resolve())
+if __name__ == '__main__':
+    messages()
+    batches()
+    streams()
+    if sys.argv[1:2] == ['--storage']:
+        storage(pathlib.Path(sys.argv[2]).resolve())
