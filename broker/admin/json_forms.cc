@@ -22,20 +22,17 @@ json json_of(const processors::flow_counters& c) {
           {"timers_dropped", c.timers_dropped},
           {"inline_calls", c.inline_calls},
           {"late_calls", c.late_calls},
+          {"apart_calls", c.apart_calls},
           {"stalls", c.stalls}};
 }
 
 json json_of(const processor_flow& flow) {
   const processors::flow_status& s = flow.status;
-  return {{"partition", s.partition},
-          {"shard", flow.shard},
-          {"state", name_of(s.state)},
-          {"why", s.why_paused},
-          {"position", s.cursor},
-          {"lag", s.lag},
-          {"state_entries", s.state_entries},
-          {"state_bytes", s.state_bytes},
-          {"counters", json_of(s.counters)},
+  return {{"partition", s.partition},     {"shard", flow.shard},
+          {"state", name_of(s.state)},    {"why", s.why_paused},
+          {"position", s.cursor},         {"lag", s.lag},
+          {"is_apart", s.is_apart},       {"state_entries", s.state_entries},
+          {"state_bytes", s.state_bytes}, {"counters", json_of(s.counters)},
           {"metrics", s.metrics}};
 }
 
@@ -70,6 +67,7 @@ json json_of(const processor_details& d) {
   all["library"] = d.library;
   all["config"] = d.options;
   all["on_error"] = d.on_error;
+  all["isolation"] = d.isolation;
   all["dead_letter"] = d.dead_letter;
   all["changelogs"] = d.changelogs;
   all["state_bytes"] = d.state_bytes;

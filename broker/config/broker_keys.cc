@@ -57,6 +57,14 @@ constexpr key_spec table[] = {
      "For how long beyond its time a record is kept, at most, because a processor has not read it yet."},
     {"processor.deadline.ms", int64, "30000", "[100,...]",
      "A processor whose call takes longer ends the broker, and is paused at the next start."},
+    {"processor.batch.budget.us", int64, "5000", "[0,...]",
+     "What one call of a processor may take of its shard's time; 0: any time. One that takes longer counts "
+     "as an overrun."},
+    {"processor.turn.budget.us", int64, "10000", "[0,...]",
+     "What all calls of processors together may take between two looks at the clients; 0: any time. What "
+     "does not fit is processed a little later."},
+    {"processor.overruns.max", int32, "5", "[1,...]",
+     "After so many overruns a processor goes on a thread of its own, for a while, and lags by a commit."},
 
     {"processor.directory", text, "plugins", "",
      "Where libraries of processors deployed at run time lie, unless their path begins with '/'. Below the "

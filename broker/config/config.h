@@ -42,6 +42,7 @@ struct processor_entry {
   std::string external_writes;
   std::string start;
   std::string compression;
+  std::string isolation;
   std::string where;
 };
 

@@ -156,14 +156,16 @@ result<processor_entry> read_processor(const toml::table& table, std::string_vie
                                               "outbox_bytes_max",
                                               "external_writes",
                                               "start",
-                                              "compression"};
+                                              "compression",
+                                              "isolation"};
   static constexpr std::pair<std::string_view, std::string processor_entry::*> texts[] = {
       {"name", &processor_entry::name},
       {"library", &processor_entry::library},
       {"input", &processor_entry::input},
       {"on_error", &processor_entry::on_error},
       {"dead_letter", &processor_entry::dead_letter},
-      {"compression", &processor_entry::compression}};
+      {"compression", &processor_entry::compression},
+      {"isolation", &processor_entry::isolation}};
   static constexpr std::pair<std::string_view, std::string processor_entry::*> plain[] = {
       {"retries", &processor_entry::retries},
       {"retry_backoff_ms", &processor_entry::retry_backoff_ms},

@@ -76,6 +76,7 @@ struct processor_details {
   std::string library;  // as given
   std::map<std::string, std::string> options;
   std::string on_error;
+  std::string isolation;
   std::string dead_letter;
   std::vector<std::string> changelogs;
   uint64_t state_bytes = 0;

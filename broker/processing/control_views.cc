@@ -122,6 +122,7 @@ task<result<processor_details>> processor_control::describe(std::string name) {
     d.library = p->spec.library;
     d.options = p->spec.options;
     d.on_error = name_of(p->spec.on_error);
+    d.isolation = processors::name_of(p->spec.isolated);
     d.dead_letter = p->spec.dead_letter;
     d.changelogs = p->spec.changelogs;
     if (p->memory) {

@@ -52,6 +52,11 @@ result<processors::processor_spec> spec_of(const processor_entry& entry) {
     return fail(errc::invalid_config, "{}: external_writes = {}: true or false are possible", place_of(entry),
                 entry.external_writes);
   spec.has_external_writes = entry.external_writes == "true";
+  if (!entry.isolation.empty()) {
+    const auto isolated = processors::parse_isolation(entry.isolation);
+    if (!isolated) return fail(errc::invalid_config, "{}: {}", place_of(entry), isolated.error().message);
+    spec.isolated = *isolated;
+  }
   if (!entry.start.empty()) {
     const auto start = processors::parse_start_position(entry.start);
     if (!start) return fail(errc::invalid_config, "{}: {}", place_of(entry), start.error().message);

@@ -139,15 +139,13 @@ processors::deployed_processor processing::as_held(const processors::deployed_pr
 // Notes and watches what processors do. Once, before the first of them runs.
 void processing::guard() {
   if (watchdog_) return;
-  std::vector<processors::breadcrumb*> watched;
-  for (size_t i = 0; i < shards_.size(); ++i) {
-    shards_[i].crumb = std::make_unique<processors::breadcrumb>(
-        fmt::format("{}/breadcrumb-{}", whole_.config.data_directory, i));
-    watched.push_back(shards_[i].crumb.get());
-  }
   processors::install_handlers();
-  watchdog_ = std::make_unique<processors::watchdog>(std::move(watched),
-                                                     whole_.given.integer("processor.deadline.ms"));
+  watchdog_ = std::make_unique<processors::watchdog>(whole_.given.integer("processor.deadline.ms"));
+  for (size_t i = 0; i < shards_.size(); ++i) {
+    shards_[i].crumb = std::make_shared<processors::breadcrumb>(
+        fmt::format("{}/breadcrumb-{}", whole_.config.data_directory, i));
+    watchdog_->watch(shards_[i].crumb);
+  }
 }
 
 void processing::start(shard_context& context) {
@@ -162,6 +160,16 @@ void processing::start_host(shard_context& context) {
   options.state_directory = whole_.config.data_directory + "/state";
   options.crumb = here.crumb.get();
   options.others = this;
+  options.batch_budget = std::chrono::microseconds(whole_.given.integer("processor.batch.budget.us"));
+  options.turn_budget = std::chrono::microseconds(whole_.given.integer("processor.turn.budget.us"));
+  options.overruns_max = static_cast<uint32_t>(whole_.given.integer("processor.overruns.max"));
+  options.has_threads = true;
+  options.crumb_of_thread = [this, id = context.id(), made = 0]() mutable {
+    auto crumb = std::make_shared<processors::breadcrumb>(
+        fmt::format("{}/breadcrumb-{}-{}", whole_.config.data_directory, id.value(), made++));
+    watchdog_->watch(crumb);
+    return crumb;
+  };
   processors::guard_thread();
   here.host = std::make_unique<processors::shard_host>(here.set->what, context.store(), std::move(options));
   here.validators = std::make_unique<processors::validators>(here.set->what, here.crumb.get());

@@ -87,7 +87,7 @@ class processing final : private processors::neighbours {
     processor_set_ptr set;
     std::unique_ptr<processors::shard_host> host;  // from the first processor on
     std::unique_ptr<processors::validators> validators;
-    std::unique_ptr<processors::breadcrumb> crumb;
+    std::shared_ptr<processors::breadcrumb> crumb;
   };
 
   processing(const node& whole, storage::metadata_log& log);

@@ -19,7 +19,8 @@ constexpr std::string processor_entry::* texts[] = {&processor_entry::name,
                                                     &processor_entry::external_writes,
                                                     &processor_entry::start,
                                                     &processor_entry::compression,
-                                                    &processor_entry::outbox_bytes_max};
+                                                    &processor_entry::outbox_bytes_max,
+                                                    &processor_entry::isolation};
 
 using pairs = std::vector<std::pair<std::string, std::string>>;
 

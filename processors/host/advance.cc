@@ -11,11 +11,15 @@
 namespace millrace::processors {
 namespace {
 
+using clock = std::chrono::steady_clock;
+
 // What a batch or a position takes in a frame besides its bytes, generously.
 constexpr uint64_t frame_entry_overhead_bytes = 256;
 // One record's outputs that do not fit so many frames in a row will never fit one.
 constexpr uint32_t misfits_max = 8;
 constexpr auto outbox_full_pause = std::chrono::milliseconds(20);
+// So many calls in a row within the budget, and earlier overruns are forgotten.
+constexpr uint32_t good_calls_to_forgive = 64;
 
 uint64_t size_of(const millrace_record& record) {
   return static_cast<uint64_t>(std::max<int64_t>(record.key.size, 0) +
@@ -28,77 +32,122 @@ uint64_t size_of(const millrace_record& record) {
 // into the open frame. No await: what is appended here is one step.
 shard_host::progress shard_host::advance(flow& f, record_block& block, uint64_t input_bytes_max,
                                          bool is_late) {
-  if (block.header().is_transactional() && !block.header().is_control()) {
-    pause(f, "its input holds transactional records, which processors do not read");
-    return progress::stopped;
-  }
   uint64_t input_bytes = 0;
   while (f.cursor < block.next_offset()) {
     if (input_bytes >= input_bytes_max) return progress::some;
-    if (f.has_full_outbox()) {
-      f.retry_at = runtime::reactor::current().now() + outbox_full_pause;
-      return progress::no_room;
-    }
-    const auto records = block.header().is_control() ? std::span<const millrace_record>()
-                                                     : block.from(f.cursor, f.processor.code->reads_headers(),
-                                                                  input_bytes_max - input_bytes);
-    if (records.empty()) {
-      move_cursor(f, block.next_offset());
-      break;
-    }
-    const run_outcome outcome = run_timed(f, records);
-    check_memory(f, block.batch());
-    const auto batches = batches_of(f, records);
-    if (!has_room_for(f, batches)) {
-      if (f.state) f.state->drop_from(0);
-      f.output_bytes_target = std::max<uint64_t>(f.output_bytes_target / 2, 1);
-      f.misfits = outcome.records_done <= 1 ? f.misfits + 1 : 0;
-      if (f.misfits < misfits_max) return progress::no_room;
-      run_outcome misfit;
-      misfit.failure = "what it emits does not fit a frame";
-      if (const progress p = on_failure(f, block, records[0].offset, misfit); p != progress::all) return p;
-    } else {
-      if (!append_all(f, batches)) return progress::stopped;
-      (is_late ? f.counters.late_calls : f.counters.inline_calls) += 1;
-      f.counters.records_in += outcome.records_done;
-      f.counters.records_out += f.code->output().count();
-      const uint64_t bytes_before = input_bytes;
-      for (const millrace_record& r : records.first(outcome.records_done)) input_bytes += size_of(r);
-      f.counters.bytes_in += input_bytes - bytes_before;
-      if (outcome.records_done > 0)
-        move_cursor(f, block.offset_behind(records[outcome.records_done - 1].offset));
-      if (outcome.failure) {
-        const int64_t at = records[outcome.records_done].offset;
-        if (const progress p = on_failure(f, block, at, outcome); p != progress::all) return p;
-      }
-    }
-    f.output_bytes_target = instance::call_output_bytes_target;
-    f.misfits = 0;
-    // Asked to stop early because the outputs are large: the rest belongs into later frames.
-    if (!outcome.failure && outcome.records_done < records.size()) return progress::some;
+    const auto records = next_records(f, block, input_bytes_max - input_bytes);
+    if (!records) return f.is_live() ? progress::no_room : progress::stopped;
+    if (records->empty()) break;
+    const run_outcome outcome = run_here(f, *records);
+    const progress p = conclude(f, block, *records, outcome, is_late, input_bytes);
+    if (p != progress::all) return p;
   }
   return progress::all;
 }
 
-run_outcome shard_host::run_timed(flow& f, std::span<const millrace_record> records) {
-  using clock = std::chrono::steady_clock;
+// The records of `block` to call for now. Empty, and the cursor is behind the block, if it has no more.
+// Nothing if none may be processed: its outbox is full, or it is paused.
+std::optional<std::span<const millrace_record>> shard_host::next_records(flow& f, record_block& block,
+                                                                         uint64_t input_bytes_max) {
+  if (block.header().is_transactional() && !block.header().is_control()) {
+    pause(f, "its input holds transactional records, which processors do not read");
+    return std::nullopt;
+  }
+  if (f.has_full_outbox()) {
+    f.retry_at = runtime::reactor::current().now() + outbox_full_pause;
+    return std::nullopt;
+  }
+  const auto records = block.header().is_control()
+                           ? std::span<const millrace_record>()
+                           : block.from(f.cursor, f.processor.code->reads_headers(), input_bytes_max);
+  if (records.empty()) move_cursor(f, block.next_offset());
+  return records;
+}
+
+// Appends what came of a call for `records`, and moves the cursor behind those that are done. `all`: on to
+// the next call. Adds what went in to `input_bytes`.
+shard_host::progress shard_host::conclude(flow& f, record_block& block,
+                                          std::span<const millrace_record> records,
+                                          const run_outcome& outcome, bool is_late, uint64_t& input_bytes) {
+  check_memory(f, block.batch());
+  const auto batches = batches_of(f, records);
+  if (!has_room_for(f, batches)) {
+    if (f.state) f.state->drop_from(0);
+    f.output_bytes_target = std::max<uint64_t>(f.output_bytes_target / 2, 1);
+    f.misfits = outcome.records_done <= 1 ? f.misfits + 1 : 0;
+    if (f.misfits < misfits_max) return progress::no_room;
+    run_outcome misfit;
+    misfit.failure = "what it emits does not fit a frame";
+    if (const progress p = on_failure(f, block, records[0].offset, misfit); p != progress::all) return p;
+  } else {
+    if (!append_all(f, batches)) return progress::stopped;
+    (is_late ? f.counters.late_calls : f.counters.inline_calls) += 1;
+    f.counters.records_in += outcome.records_done;
+    f.counters.records_out += f.code->output().count();
+    const uint64_t bytes_before = input_bytes;
+    for (const millrace_record& r : records.first(outcome.records_done)) input_bytes += size_of(r);
+    f.counters.bytes_in += input_bytes - bytes_before;
+    if (outcome.records_done > 0)
+      move_cursor(f, block.offset_behind(records[outcome.records_done - 1].offset));
+    if (outcome.failure) {
+      const int64_t at = records[outcome.records_done].offset;
+      if (const progress p = on_failure(f, block, at, outcome); p != progress::all) return p;
+    }
+  }
+  f.output_bytes_target = instance::call_output_bytes_target;
+  f.misfits = 0;
+  // Asked to stop early because the outputs are large: the rest belongs into later frames.
+  if (!outcome.failure && outcome.records_done < records.size()) return progress::some;
+  return progress::all;
+}
+
+// A call on the shard's own thread.
+run_outcome shard_host::run_here(flow& f, std::span<const millrace_record> records) {
   const in_call noted(options_.crumb, f.processor.spec.name, f.processor.code->content_hash(),
                       f.processor.spec.input, f.partition());
+  f.code->set_breadcrumb(options_.crumb);
   const auto began = clock::now();
-  run_outcome outcome = f.code->run(records, std::min(f.output_bytes_target, frame_room(f) / 2));
+  run_outcome outcome = f.code->run(records, output_bytes_for(f));
   const auto took = clock::now() - began;
-  f.counters.busy_ns += static_cast<uint64_t>(std::chrono::nanoseconds(took).count());
-  if (outcome.records_done > 0)
-    f.counters.times.add(static_cast<uint64_t>(std::chrono::nanoseconds(took).count()) / outcome.records_done,
-                         outcome.records_done);
-  const int64_t took_us = std::chrono::duration_cast<std::chrono::microseconds>(took).count();
-  if (took_us >= stall_us) {
-    // Powers of two, so that a slow processor does not fill the log.
-    if (std::has_single_bit(++f.counters.stalls))
-      log::warn("processor holds up its shard processor={} partition={} took_us={} records={} stalls={}",
-                f.processor.spec.name, f.partition(), took_us, outcome.records_done, f.counters.stalls);
-  }
+  note_time(f, took, outcome);
+  note_time_on_shard(f, took, records.size());
   return outcome;
+}
+
+void shard_host::note_time(flow& f, std::chrono::nanoseconds took, const run_outcome& outcome) {
+  const auto ns = static_cast<uint64_t>(took.count());
+  f.counters.busy_ns += ns;
+  if (outcome.records_done > 0) f.counters.times.add(ns / outcome.records_done, outcome.records_done);
+}
+
+// A call that holds its shard up for too long is no error, and its result counts; a flow that has several of
+// them goes on apart.
+void shard_host::note_time_on_shard(flow& f, std::chrono::nanoseconds took, size_t records) {
+  const auto now = runtime::reactor::current().now();
+  if (turn_began_ != now) {  // the clock stands still within a turn
+    turn_began_ = now;
+    turn_used_ = {};
+  }
+  turn_used_ += took;
+  if (options_.batch_budget.count() == 0) return;
+  if (took <= options_.batch_budget) {
+    if (++f.good_calls >= good_calls_to_forgive) f.overruns = 0;
+    return;
+  }
+  f.good_calls = 0;
+  ++f.overruns;
+  // Powers of two, so that a slow processor does not fill the log.
+  if (std::has_single_bit(++f.counters.stalls))
+    log::warn("processor holds up its shard processor={} partition={} took_us={} records={} overruns={}",
+              f.processor.spec.name, f.partition(),
+              std::chrono::duration_cast<std::chrono::microseconds>(took).count(), records,
+              f.counters.stalls);
+  if (f.overruns >= options_.overruns_max && !f.is_apart) go_apart(f);
+}
+
+// How much a call may emit before it is asked to return.
+uint64_t shard_host::output_bytes_for(const flow& f) const {
+  return std::min(f.output_bytes_target, frame_room(f) / 2);
 }
 
 uint64_t shard_host::frame_room(const flow& f) const {

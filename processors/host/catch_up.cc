@@ -11,6 +11,7 @@ namespace millrace::processors {
 namespace {
 
 constexpr auto retry_after = std::chrono::milliseconds(200);
+constexpr auto next_turn = std::chrono::microseconds(1);
 
 }  // namespace
 
@@ -40,6 +41,12 @@ runtime::task<void> shard_host::catch_up_loop() {
     for (size_t left = queue_.size(); left > 0 && done < round_bytes && !is_stopping_; --left) {
       const flow_ptr f = queue_.front();
       queue_.pop_front();
+      if (f->is_apart) {
+        f->is_queued = false;
+        if (f->health == flow_state::lagging) lag(f);
+        continue;
+      }
+      if (is_turn_over()) co_await runtime::reactor::current().sleep(next_turn);
       if (const uint64_t portion = co_await catch_up(f); portion > 0) {
         done += portion;
         if (const storage::partition_log* input = store_.find(f->key.input))
@@ -87,16 +94,21 @@ runtime::task<uint64_t> shard_host::catch_up(flow_ptr f) {
   co_return done;
 }
 
+// Decodes the first batch of the backlog, if that is to do. False, and the flow has paused, if it cannot be.
+bool shard_host::has_next_block(flow& f) {
+  if (f.has_block) return true;
+  if (const auto filled = f.block.fill(f.backlog.front()); !filled) {
+    pause(f, fmt::format("its input cannot be read: {}", to_string(filled.error())));
+    return false;
+  }
+  f.has_block = true;
+  return true;
+}
+
 uint64_t shard_host::advance_from_backlog(flow& f) {
   uint64_t done = 0;
-  while (done < portion_bytes && f.health == flow_state::lagging && !f.backlog.empty()) {
-    if (!f.has_block) {
-      if (const auto filled = f.block.fill(f.backlog.front()); !filled) {
-        pause(f, fmt::format("its input cannot be read: {}", to_string(filled.error())));
-        break;
-      }
-      f.has_block = true;
-    }
+  while (done < portion_bytes && f.health == flow_state::lagging && !f.is_apart && !f.backlog.empty()) {
+    if (!has_next_block(f)) break;
     const uint64_t plain = std::min(f.block.plain_bytes() + protocol::batch_header_bytes, portion_bytes);
     switch (advance(f, f.block, portion_bytes - done, true)) {
       case progress::all:

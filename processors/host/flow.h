@@ -91,12 +91,16 @@ struct flow_counters {
   uint64_t records_missed = 0;    // removed by retention before they were processed
   uint64_t inline_calls = 0;      // in the frame of their input
   uint64_t late_calls = 0;        // in a later frame
-  uint64_t stalls = 0;            // calls that took far too long
+  uint64_t stalls = 0;            // calls that held up their shard for longer than they may
+  uint64_t apart_calls = 0;       // on a thread of the processor; among the late ones
 };
 
 struct flow {
   flow(deployed_ptr p, storage::topic_partition_id input)
-      : owner(std::move(p)), processor(*owner), key{owner->id, input} {}
+      : owner(std::move(p)),
+        processor(*owner),
+        key{owner->id, input},
+        is_apart(processor.spec.isolated != isolation::none) {}
 
   const deployed_ptr owner;
   const deployed_processor& processor;
@@ -128,8 +132,15 @@ struct flow {
   // --- snapshots of the state ---
   uint64_t changelog_bytes = 0;  // written, or read at the start, since the last one began
   bool is_in_snapshot = false;
-  lsn written_at{0};     // the frame of the last change
-  bool is_away = false;  // a call runs on a helper thread: code and state are not to be touched
+  lsn written_at{0};  // the frame of the last change
+
+  // --- apart from the shard ---
+  bool is_apart = false;    // its calls run on the processor's thread
+  bool is_away = false;     // one is under way there: code and state are not to be touched
+  uint32_t overruns = 0;    // calls on the shard that took too long, since it was last good for a while
+  uint32_t good_calls = 0;  // in a row that did not
+  runtime::time_point apart_until;    // not back before
+  runtime::nanoseconds apart_for{0};  // the next time it goes
 
   // --- while lagging ---
   bool is_queued = false;     // among those to catch up
@@ -164,6 +175,7 @@ struct flow_status {
   uint64_t state_entries = 0;
   uint64_t state_bytes = 0;
   uint64_t outbox_bytes = 0;  // that have not arrived yet
+  bool is_apart = false;
   flow_counters counters;
   std::map<std::string, double> metrics;  // what the processor counts itself
 };

@@ -33,6 +33,7 @@ runtime::task<void> shard_host::close() {
   for (const auto& [id, o] : outboxes_) o->stop();
   co_await gate_.close();
   co_await inbox_.close();
+  threads_.clear();
   store_.set_append_hook({});
   store_.set_retention_hold({});
   is_started_ = false;
@@ -208,6 +209,7 @@ void shard_host::settle(flow& f) {
   if (f.cursor == input->log_end().value()) {
     f.health = flow_state::running;
     f.drop_backlog();
+    come_back(f);
   } else {
     lag(pointer_to(f));
   }
@@ -215,8 +217,12 @@ void shard_host::settle(flow& f) {
 
 void shard_host::lag(const flow_ptr& f) {
   f->health = flow_state::lagging;
-  if (f->is_queued) return;
+  if (f->is_queued || is_stopping_) return;
   f->is_queued = true;
+  if (f->is_apart) {
+    gate_.spawn(work_apart(f));
+    return;
+  }
   queue_.push_back(f);
   work_.notify_all();
 }
@@ -272,6 +278,7 @@ std::vector<flow_status> shard_host::status() const {
                     0,
                     0,
                     0,
+                    f->is_apart,
                     f->counters,
                     {}};
       for (const auto& o : f->outboxes)
@@ -323,13 +330,17 @@ void shard_host::offer(const passing_batch& passing) {
   for (const flow_ptr& f : at->second) {
     if (f->health != flow_state::running) continue;
     MR_ASSERT(f->cursor == base_offset);
+    if (f->is_apart || is_turn_over()) {
+      lag(f);
+      continue;
+    }
     if (!is_decoded) {
       const auto filled = inline_block_.fill(passing.stored, passing.plain);
       MR_ASSERT(filled);  // it was checked before it was stored
       is_decoded = true;
     }
-    if (inline_block_.plain_bytes() > inline_bytes_max ||
-        advance(*f, inline_block_, UINT64_MAX, false) != progress::all) {
+    if (inline_block_.plain_bytes() > inline_bytes_max) f->is_apart = true;  // until it has caught up
+    if (f->is_apart || advance(*f, inline_block_, UINT64_MAX, false) != progress::all) {
       if (f->health == flow_state::running) lag(f);
     }
   }

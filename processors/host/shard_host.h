@@ -7,8 +7,11 @@
 // the flow has caught up. Both ways end in advance(), and both keep the rule of flow.h, so a derived record
 // exists exactly once for every reader, whatever crashes.
 //
-// A flow lags if it was behind at start-up, if a batch is large (inline_bytes_max), or if its outputs did
-// not fit the frame. Being slow does not (yet) make it lag: long calls are logged.
+// A flow lags if it was behind at start-up, if a batch is large (inline_bytes_max), if its outputs did not
+// fit the frame, or if processors have used up their time in this turn of the shard. One whose calls are too
+// long, and one that was deployed so, goes on *apart* (apart.cc): its calls run on a thread of its processor,
+// and what comes of them is appended here, in a later frame. Same rule, same results; only the moment
+// differs.
 //
 // After a processor ran, the checksums of the batches it could have reached through a stray pointer are
 // compared; if one is wrong the process ends before the frame is written.
@@ -16,8 +19,10 @@
 // Runs on: the owner shard. Destroying it requires that close() was awaited, if start() was called.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -33,6 +38,7 @@
 #include "processors/host/flow.h"
 #include "processors/host/inbox.h"
 #include "processors/host/outbox.h"
+#include "processors/host/processor_thread.h"
 #include "processors/host/record_block.h"
 #include "runtime/event.h"
 #include "runtime/gate.h"
@@ -53,6 +59,17 @@ struct host_options {
   const neighbours* others = nullptr;
   // What has arrived stays in an outbox until it is this much.
   uint64_t outbox_trim_after_bytes = 1024 * 1024;
+  // What one call, and all calls in a turn of the shard, may take of its thread's time; 0: any time. After
+  // overruns_max calls that took longer a flow goes apart; what does not fit the turn lags.
+  std::chrono::nanoseconds batch_budget{0};
+  std::chrono::nanoseconds turn_budget{0};
+  uint32_t overruns_max = 5;
+  // How long a flow that has gone apart stays so at least.
+  std::chrono::nanoseconds apart_min = std::chrono::seconds(10);
+  // Whether calls apart get threads; else the shard's backend runs them.
+  bool has_threads = false;
+  // Makes the page where such a thread notes its calls; may be empty. The page outlives the host.
+  std::function<std::shared_ptr<breadcrumb>()> crumb_of_thread;
 };
 
 class shard_host {
@@ -62,8 +79,6 @@ class shard_host {
   // Input that one catch-up call gets at most, and a round of calls before it waits for the disk.
   static constexpr uint64_t portion_bytes = 256 * 1024;
   static constexpr uint64_t round_bytes = 1024 * 1024;
-  // A call that takes longer is a stall.
-  static constexpr int64_t stall_us = 5000;
 
   // The store outlives the host.
   shard_host(deployment what, storage::shard_store& store, host_options options = {});
@@ -157,7 +172,15 @@ class shard_host {
 
   // --- one call and its consequences, in the append section ---
   progress advance(flow& f, record_block& block, uint64_t input_bytes_max, bool is_late);
-  run_outcome run_timed(flow& f, std::span<const millrace_record> records);
+  std::optional<std::span<const millrace_record>> next_records(flow& f, record_block& block,
+                                                               uint64_t input_bytes_max);
+  progress conclude(flow& f, record_block& block, std::span<const millrace_record> records,
+                    const run_outcome& outcome, bool is_late, uint64_t& input_bytes);
+  run_outcome run_here(flow& f, std::span<const millrace_record> records);
+  static void note_time(flow& f, std::chrono::nanoseconds took, const run_outcome& outcome);
+  void note_time_on_shard(flow& f, std::chrono::nanoseconds took, size_t records);
+  bool is_turn_over() const;
+  uint64_t output_bytes_for(const flow& f) const;
   // What still fits the open frame that the flow's outputs go to.
   uint64_t frame_room(const flow& f) const;
   bool has_room_for(const flow& f, std::span<const derived_batch> batches, uint64_t more_bytes = 0) const;
@@ -176,6 +199,15 @@ class shard_host {
   runtime::task<uint64_t> catch_up(flow_ptr f);
   runtime::task<bool> refill(flow_ptr f);
   uint64_t advance_from_backlog(flow& f);
+  bool has_next_block(flow& f);
+
+  // --- apart from the shard (apart.cc) ---
+  void go_apart(flow& f);
+  void come_back(flow& f);
+  runtime::task<void> work_apart(flow_ptr f);
+  runtime::task<uint64_t> catch_up_apart(flow_ptr f);
+  runtime::task<run_outcome> run_apart(flow_ptr f, std::span<const millrace_record> records);
+  processor_thread& thread_of(const flow& f);
 
   deployment what_;
   storage::shard_store& store_;
@@ -193,8 +225,11 @@ class shard_host {
   bool is_draining_ = false;
   record_block inline_block_;
   batch_assembler assembler_;
+  runtime::time_point turn_began_;
+  std::chrono::nanoseconds turn_used_{};  // by calls, since then
 
   std::deque<flow_ptr> queue_;
+  std::map<std::string, std::unique_ptr<processor_thread>> threads_;  // by processor
   runtime::condition work_;
   runtime::gate gate_;
   bool is_started_ = false;

@@ -38,6 +38,12 @@ result<void> check_policy(const processor_spec& spec) {
   if (spec.on_error == error_policy::reject && (!spec.outputs.empty() || spec.retries > 0))
     return fail(errc::invalid_config,
                 "processor {}: with on_error = \"reject\" it has neither outputs nor retries", spec.name);
+  if (spec.on_error == error_policy::reject && spec.isolated != isolation::none)
+    return fail(
+        errc::invalid_config,
+        "processor {}: with on_error = \"reject\" its answer is needed before a batch is appended, so "
+        "isolation = \"inline\" alone is possible",
+        spec.name);
   if (spec.retry_backoff_ms < 1 || spec.retry_backoff_ms > retry_backoff_ms_max)
     return fail(errc::invalid_config, "processor {}: retry_backoff_ms = {}: 1 to {} are possible", spec.name,
                 spec.retry_backoff_ms, retry_backoff_ms_max);
@@ -253,6 +259,24 @@ result<partitioning> parse_partitioning(std::string_view text) {
   if (text == "processor") return partitioning::processor;
   return fail(errc::invalid_config, "partition_by = \"{}\": \"input\", \"key\" or \"processor\" are possible",
               text);
+}
+
+result<isolation> parse_isolation(std::string_view text) {
+  if (text == "inline") return isolation::none;
+  if (text == "thread") return isolation::thread;
+  return fail(errc::invalid_config, "isolation = \"{}\": \"inline\" or \"thread\" are possible", text);
+}
+
+std::string_view name_of(isolation isolated) {
+  switch (isolated) {
+    case isolation::none:
+      return "inline";
+    case isolation::thread:
+      return "thread";
+    case isolation::process:
+      return "process";
+  }
+  return "?";
 }
 
 }  // namespace millrace::processors

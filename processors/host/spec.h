@@ -53,6 +53,13 @@ enum class partitioning : uint8_t {
   processor,  // the one that the processor names with the record; if it names none, by key
 };
 
+// Where calls run.
+enum class isolation : uint8_t {
+  none,     // "inline": on the shard's own thread, in the frame of their input, unless they take too long
+  thread,   // on a thread of the processor; results come a frame later
+  process,  // in a process of the processor, which may die without harm to anybody
+};
+
 struct processor_spec {
   std::string name;
   std::string library;                         // path to the shared object
@@ -76,6 +83,7 @@ struct processor_spec {
   bool has_external_writes = false;
   // Topics of its stores; known once its code is loaded.
   std::vector<std::string> changelogs;
+  isolation isolated = isolation::none;
   start_position start;
   protocol::codec output_compression = protocol::codec::none;
 };
@@ -120,9 +128,12 @@ uuid processor_id(std::string_view name);
 uuid state_id_of(std::string_view name);
 
 // "pause" | "skip" | "dead_letter" | "reject"; "earliest" | "latest" | an offset | "@" and a time (base's
-// time_text); "input" | "key" | "processor". Errors name what is allowed.
+// time_text); "input" | "key" | "processor"; "inline" |
+// "thread". Errors name what is allowed.
 result<error_policy> parse_error_policy(std::string_view text);
 result<start_position> parse_start_position(std::string_view text);
 result<partitioning> parse_partitioning(std::string_view text);
+result<isolation> parse_isolation(std::string_view text);
+std::string_view name_of(isolation isolated);
 
 }  // namespace millrace::processors

@@ -9,8 +9,7 @@
 
 namespace millrace::processors {
 
-watchdog::watchdog(std::vector<breadcrumb*> crumbs, int64_t deadline_ms)
-    : crumbs_(std::move(crumbs)), deadline_ms_(deadline_ms), thread_([this] { watch(); }) {}
+watchdog::watchdog(int64_t deadline_ms) : deadline_ms_(deadline_ms), thread_([this] { look_after_them(); }) {}
 
 watchdog::~watchdog() {
   {
@@ -21,11 +20,16 @@ watchdog::~watchdog() {
   thread_.join();
 }
 
-void watchdog::watch() {
+void watchdog::watch(std::shared_ptr<breadcrumb> crumb) {
+  const std::lock_guard held(lock_);
+  crumbs_.push_back(std::move(crumb));
+}
+
+void watchdog::look_after_them() {
   const auto interval = std::chrono::milliseconds(std::clamp<int64_t>(deadline_ms_ / 4, 20, 1000));
   std::unique_lock held(lock_);
   while (!stopped_.wait_for(held, interval, [this] { return is_stopping_; })) {
-    for (breadcrumb* crumb : crumbs_) {
+    for (const std::shared_ptr<breadcrumb>& crumb : crumbs_) {
       const int64_t took_ms = crumb->in_call_ms();
       if (took_ms <= deadline_ms_) continue;
       crumb->blame(verdict_deadline);

@@ -7,6 +7,7 @@
 
 #include <condition_variable>
 #include <cstdint>
+#include <memory>
 #include <mutex>
 #include <thread>
 #include <vector>
@@ -17,16 +18,18 @@ namespace millrace::processors {
 
 class watchdog {
  public:
-  // The crumbs outlive it.
-  watchdog(std::vector<breadcrumb*> crumbs, int64_t deadline_ms);
+  explicit watchdog(int64_t deadline_ms);
   ~watchdog();
   watchdog(const watchdog&) = delete;
   watchdog& operator=(const watchdog&) = delete;
 
- private:
-  void watch();
+  // From now on, this one, too. Any thread.
+  void watch(std::shared_ptr<breadcrumb> crumb);
 
-  std::vector<breadcrumb*> crumbs_;
+ private:
+  void look_after_them();
+
+  std::vector<std::shared_ptr<breadcrumb>> crumbs_;
   const int64_t deadline_ms_;
   std::mutex lock_;
   std::condition_variable stopped_;

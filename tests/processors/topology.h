@@ -215,6 +215,7 @@ inline topology random_topology(prng& random) {
     }
     spec.retries = random.below(4) == 0 ? 1 : 0;
     spec.retry_backoff_ms = 1;
+    if (random.below(3) == 0) spec.isolated = isolation::thread;
     spec.output_compression = random.below(3) == 0 ? protocol::codec::lz4 : protocol::codec::none;
     for (const auto& [output, topic] : spec.outputs) inputs.push_back(topic);
     t.specs.push_back(spec);

@@ -1,8 +1,8 @@
 // Exactly once, for topologies nobody has thought of: random processors in random chains and trees, stateful
-// ones with timers among them, on one to three shards; random produces, processors replaced, held and let go
-// at random moments, crashes at random operations of the disk, restarts with other numbers of shards. After
-// each, what every topic holds, what every changelog folds up to, equals a failure-free run's result over the
-// input that is there.
+// ones with timers among them, inline and on threads, on one to three shards; random produces, processors
+// replaced, held and let go at random moments, crashes at random operations of the disk, restarts with other
+// numbers of shards. After each, what every topic holds, what every changelog folds up to, equals a
+// failure-free run's result over the input that is there.
 //
 //   topology_test        MILLRACE_SEED is the first seed, MILLRACE_EFFORT how many (percent of 100)
 #include "tests/processors/topology.h"
@@ -38,7 +38,8 @@ struct outside {
   uint64_t restored = 0;
   uint64_t snapshots = 0;
   uint64_t changes = 0;
-  uint64_t sent = 0;  // partitions of senders seen at targets
+  uint64_t sent = 0;   // partitions of senders seen at targets
+  uint64_t apart = 0;  // calls that did not run on their shard
 };
 
 class life final : private neighbours {
@@ -298,6 +299,7 @@ task<void> life::check() {
       outside_.derived += s.counters.records_out;
       outside_.restored += s.counters.records_restored;
       outside_.snapshots += s.counters.snapshots;
+      outside_.apart += s.counters.apart_calls;
     }
 }
 
@@ -398,6 +400,7 @@ struct totals {
   uint64_t snapshots = 0;
   uint64_t changes = 0;
   uint64_t sent = 0;
+  uint64_t apart = 0;
 };
 
 // Four lives on one disk; returns what went wrong.
@@ -424,6 +427,7 @@ std::string run(uint64_t seed, totals& sum) {
   sum.snapshots += o.snapshots;
   sum.changes += o.changes;
   sum.sent += o.sent;
+  sum.apart += o.apart;
   return problem;
 }
 
@@ -440,9 +444,11 @@ TEST(topology_test, derived_topics_and_state_equal_a_failure_free_runs) {
   std::cout << sum.crashes << " crashes, " << sum.derived << " records derived, " << sum.restored
             << " restored from changelogs, " << sum.snapshots << " snapshots, " << sum.changes
             << " times a processor was replaced, held or let go, " << sum.sent
-            << " times records from one partition found in another" << std::endl;
+            << " times records from one partition found in another, " << sum.apart << " calls apart"
+            << std::endl;
   EXPECT_GT(sum.crashes, runs / 2);
   EXPECT_GT(sum.sent, runs / 2);
+  EXPECT_GT(sum.apart, runs / 2);
 }
 
 #ifdef MILLRACE_FAULTS
@@ -471,7 +477,7 @@ INSTANTIATE_TEST_SUITE_P(each, seeded_fault_test,
                                          "removals_not_logged", "snapshot_claims_more",
                                          "stream_time_forgotten", "letter_twice", "ack_before_durable",
                                          "outbox_trimmed_early", "position_apart_from_records",
-                                         "undurable_sent"),
+                                         "undurable_sent", "ended_call_counts"),
                          [](const auto& info) { return std::string(info.param); });
 #endif
 

@@ -18,7 +18,7 @@ using nlohmann::json;
 struct deploy_options {
   admin_options broker;
   std::string file;
-  std::string name, library, input, on_error, dead_letter, start;
+  std::string name, library, input, on_error, dead_letter, start, isolation;
   std::vector<std::string> outputs, config, others;
   bool replaces = false;
 };
@@ -88,6 +88,7 @@ result<json> definition_of(const deploy_options& options) {
                                    {"library", &options.library},
                                    {"input", &options.input},
                                    {"on_error", &options.on_error},
+                                   {"isolation", &options.isolation},
                                    {"dead_letter", &options.dead_letter},
                                    {"start", &options.start}})
     if (!value->empty()) definition[key] = *value;
@@ -148,6 +149,7 @@ void add_processor_deploy(CLI::App& processor, context& ctx) {
     add_list("--output", options.outputs, "A topic that it writes; may be repeated", "NAME=TOPIC");
     add_list("--config", options.config, "An option for the processor; may be repeated", "KEY=VALUE");
     verb.add_option("--on-error", options.on_error, "pause, skip, dead_letter or reject");
+    verb.add_option("--isolation", options.isolation, "inline or thread");
     verb.add_option("--dead-letter", options.dead_letter, "With --on-error dead_letter")->type_name("TOPIC");
     verb.add_option("--from,--start", options.start,
                     "Where it begins: earliest, latest, an offset or @TIME (default: earliest)")

@@ -89,6 +89,7 @@ std::string as_text(const json& p) {
   line("outputs", pairs_of(p.value("outputs", json::object())));
   line("config", pairs_of(p.value("config", json::object())));
   line("on_error", p.value("on_error", ""));
+  line("isolation", p.value("isolation", ""));
   line("dead_letter", p.value("dead_letter", ""));
   if (const json logs = p.value("changelogs", json::array()); !logs.empty()) {
     std::string names;
