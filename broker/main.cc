@@ -10,6 +10,7 @@
 #include "broker/config/command_line.h"
 #include "broker/config/load.h"
 #include "processors/host/trial.h"
+#include "processors/isolation/guest_main.h"
 #include "runtime/probe.h"
 #include "runtime/shards.h"
 #include "runtime/signals.h"
@@ -123,6 +124,8 @@ int run(config given, const std::vector<std::string>& unknown_variables) {
 int main(std::span<const char* const> arguments) {
   if (arguments.size() == 1 && std::string_view(arguments[0]) == processors::trial_argument)
     return processors::run_trial();
+  if (arguments.size() == 1 && std::string_view(arguments[0]) == processors::guest_argument)
+    return processors::run_guest();
   const result<command_line> line = parse_command_line(arguments);
   if (!line) return complain(exit_usage, line.error());
   if (line->what == command_line::action::show_help)

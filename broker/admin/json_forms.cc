@@ -22,6 +22,7 @@ json json_of(const processors::flow_counters& c) {
           {"timers_dropped", c.timers_dropped},
           {"inline_calls", c.inline_calls},
           {"late_calls", c.late_calls},
+          {"deaths", c.deaths},
           {"apart_calls", c.apart_calls},
           {"stalls", c.stalls}};
 }

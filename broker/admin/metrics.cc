@@ -75,6 +75,8 @@ constexpr figure figures[] = {
      [](const flow_status& s) { return s.counters.starts > 0 ? count(s.counters.starts - 1) : 0; }},
     {"millrace_processor_stalls_total", "counter", "Calls that held up their shard.",
      [](const flow_status& s) { return count(s.counters.stalls); }},
+    {"millrace_processor_deaths_total", "counter", "Processes lost that ran its calls.",
+     [](const flow_status& s) { return count(s.counters.deaths); }},
     {"millrace_processor_apart", "gauge", "1 while its calls run apart from the shard.",
      [](const flow_status& s) { return s.is_apart ? 1.0 : 0.0; }},
     {"millrace_processor_timers_fired_total", "counter", "Timers that fired.",

@@ -43,6 +43,7 @@ struct processor_entry {
   std::string start;
   std::string compression;
   std::string isolation;
+  std::string process_bytes_max;
   std::string where;
 };
 

@@ -157,7 +157,8 @@ result<processor_entry> read_processor(const toml::table& table, std::string_vie
                                               "external_writes",
                                               "start",
                                               "compression",
-                                              "isolation"};
+                                              "isolation",
+                                              "process_bytes_max"};
   static constexpr std::pair<std::string_view, std::string processor_entry::*> texts[] = {
       {"name", &processor_entry::name},
       {"library", &processor_entry::library},
@@ -172,7 +173,8 @@ result<processor_entry> read_processor(const toml::table& table, std::string_vie
       {"state_bytes_max", &processor_entry::state_bytes_max},
       {"outbox_bytes_max", &processor_entry::outbox_bytes_max},
       {"external_writes", &processor_entry::external_writes},
-      {"start", &processor_entry::start}};
+      {"start", &processor_entry::start},
+      {"process_bytes_max", &processor_entry::process_bytes_max}};
   processor_entry entry;
   entry.where = place(file, table);
   for (const auto& [key, node] : table) {

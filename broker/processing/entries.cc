@@ -42,6 +42,7 @@ result<processors::processor_spec> spec_of(const processor_entry& entry) {
   MR_TRY(read_number(entry, "retry_backoff_ms", entry.retry_backoff_ms, spec.retry_backoff_ms));
   MR_TRY(read_number(entry, "state_bytes_max", entry.state_bytes_max, spec.state_bytes_max));
   MR_TRY(read_number(entry, "outbox_bytes_max", entry.outbox_bytes_max, spec.outbox_bytes_max));
+  MR_TRY(read_number(entry, "process_bytes_max", entry.process_bytes_max, spec.process_bytes_max));
   for (const auto& [output, how] : entry.partition_by) {
     const auto by = processors::parse_partitioning(how);
     if (!by)

@@ -163,6 +163,7 @@ void processing::start_host(shard_context& context) {
   options.batch_budget = std::chrono::microseconds(whole_.given.integer("processor.batch.budget.us"));
   options.turn_budget = std::chrono::microseconds(whole_.given.integer("processor.turn.budget.us"));
   options.overruns_max = static_cast<uint32_t>(whole_.given.integer("processor.overruns.max"));
+  options.deadline = std::chrono::milliseconds(whole_.given.integer("processor.deadline.ms"));
   options.has_threads = true;
   options.crumb_of_thread = [this, id = context.id(), made = 0]() mutable {
     auto crumb = std::make_shared<processors::breadcrumb>(

@@ -20,7 +20,8 @@ constexpr std::string processor_entry::* texts[] = {&processor_entry::name,
                                                     &processor_entry::start,
                                                     &processor_entry::compression,
                                                     &processor_entry::outbox_bytes_max,
-                                                    &processor_entry::isolation};
+                                                    &processor_entry::isolation,
+                                                    &processor_entry::process_bytes_max};
 
 using pairs = std::vector<std::pair<std::string, std::string>>;
 

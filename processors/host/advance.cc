@@ -70,6 +70,7 @@ shard_host::progress shard_host::conclude(flow& f, record_block& block,
                                           std::span<const millrace_record> records,
                                           const run_outcome& outcome, bool is_late, uint64_t& input_bytes) {
   check_memory(f, block.batch());
+  if (outcome.trouble != trouble_kind::none) return on_trouble(f, block, records, outcome);
   const auto batches = batches_of(f, records);
   if (!has_room_for(f, batches)) {
     if (f.state) f.state->drop_from(0);

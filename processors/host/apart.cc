@@ -6,6 +6,7 @@
 // state alone (is_away). The flow may have paused or ended by the time it returns: then nothing of the call
 // counts, and what it changed in the state is taken back.
 #include <algorithm>
+#include <bit>
 #include <chrono>
 
 #include "base/log.h"
@@ -20,6 +21,10 @@ constexpr auto retry_after = std::chrono::milliseconds(200);
 constexpr auto nothing_done_pause = std::chrono::milliseconds(1);
 constexpr auto waiting_pause = std::chrono::milliseconds(20);
 constexpr auto apart_max = std::chrono::minutes(10);
+// A process that has died is started again after a pause that doubles; so many deaths at a record are enough.
+constexpr auto restart_pause = std::chrono::milliseconds(10);
+constexpr auto restart_pause_max = std::chrono::seconds(10);
+constexpr uint32_t deaths_max = 3;
 
 }  // namespace
 
@@ -53,9 +58,9 @@ void shard_host::come_back(flow& f) {
 processor_thread& shard_host::thread_of(const flow& f) {
   std::unique_ptr<processor_thread>& there = threads_[f.processor.spec.name];
   if (!there)
-    there =
-        std::make_unique<processor_thread>("p-" + f.processor.spec.name, options_.has_threads,
-                                           options_.crumb_of_thread ? options_.crumb_of_thread() : nullptr);
+    there = std::make_unique<processor_thread>(
+        "p-" + f.processor.spec.name, options_.has_threads,
+        options_.crumb_of_thread ? options_.crumb_of_thread() : nullptr, options_.deadline);
   return *there;
 }
 
@@ -87,8 +92,9 @@ runtime::task<uint64_t> shard_host::catch_up_apart(flow_ptr f) {
     if (!has_more) co_return 0;
   }
   if (!has_next_block(*f)) co_return 0;
-  const auto records = next_records(*f, f->block, portion_bytes);
+  auto records = next_records(*f, f->block, portion_bytes);
   if (!records) co_return 0;
+  if (f->cursor < f->careful_until && !records->empty()) records = records->first(1);
   uint64_t done = protocol::batch_header_bytes;
   if (!records->empty()) {
     f->is_away = true;
@@ -123,9 +129,11 @@ runtime::task<run_outcome> shard_host::run_apart(flow_ptr f, std::span<const mil
   run_outcome outcome;
   std::chrono::nanoseconds took{};
   auto call = [&] {
-    const in_call noted(thread.crumb(), f->processor.spec.name, f->processor.code->content_hash(),
+    // Code in a process of its own harms nobody here.
+    breadcrumb* crumb = f->processor.code->is_elsewhere() ? nullptr : thread.crumb();
+    const in_call noted(crumb, f->processor.spec.name, f->processor.code->content_hash(),
                         f->processor.spec.input, f->partition());
-    f->code->set_breadcrumb(thread.crumb());
+    f->code->set_breadcrumb(crumb);
     const auto began = clock::now();
     outcome = f->code->run(records, output_bytes);
     took = clock::now() - began;
@@ -134,6 +142,54 @@ runtime::task<run_outcome> shard_host::run_apart(flow_ptr f, std::span<const mil
   note_time(*f, took, outcome);
   ++f->counters.apart_calls;
   co_return outcome;
+}
+
+result<std::unique_ptr<instance>> shard_host::make_instance(flow& f) {
+  const in_call noted(options_.crumb, f.processor.spec.name, f.processor.code->content_hash(),
+                      f.processor.spec.input, f.partition());
+  auto made = instance::create(f.processor, f.partition(), f.state.get(),
+                               f.processor.code->is_elsewhere() ? thread_of(f).process() : nullptr);
+  if (made) (*made)->set_routes(f.routes);
+  return made;
+}
+
+// The call for `records` came to nothing, because what runs the processor failed. It is made again, after a
+// pause, one record at a time until it is behind those records; a record that a process has died of several
+// times is dealt with like one that fails.
+shard_host::progress shard_host::on_trouble(flow& f, record_block& block,
+                                            std::span<const millrace_record> records,
+                                            const run_outcome& outcome) {
+  if (f.state) f.state->drop_from(0);
+  f.code->forget_output();
+  if (outcome.trouble == trouble_kind::unfit) {
+    pause(f, *outcome.failure);
+    return progress::stopped;
+  }
+  const auto now = runtime::reactor::current().now();
+  if (outcome.trouble == trouble_kind::unavailable) {
+    if (std::has_single_bit(++f.unavailable))
+      log::error("processor has no process to run in processor={} partition={} attempts={} why=\"{}\"",
+                 f.processor.spec.name, f.partition(), f.unavailable, *outcome.failure);
+    f.retry_at = now + std::min<runtime::nanoseconds>(retry_after * f.unavailable, restart_pause_max);
+    return progress::stopped;
+  }
+  f.unavailable = 0;
+  const int64_t at = records[std::min<size_t>(outcome.at_work, records.size() - 1)].offset;
+  if (f.dying_at != at) f.deaths = 0;
+  f.dying_at = at;
+  ++f.deaths;
+  ++f.counters.deaths;
+  f.careful_until = std::max(f.careful_until, records.back().offset + 1);
+  log::warn("process of a processor is lost processor={} partition={} offset={} times={} why=\"{}\"",
+            f.processor.spec.name, f.partition(), at, f.deaths, *outcome.failure);
+  if (records.size() == 1 && f.deaths >= deaths_max) {
+    run_outcome failed;
+    failed.failure = fmt::format("{}, {} times", *outcome.failure, f.deaths);
+    return on_failure(f, block, at, failed);
+  }
+  f.retry_at =
+      now + std::min<runtime::nanoseconds>(restart_pause * (1 << std::min(f.deaths, 20u)), restart_pause_max);
+  return progress::stopped;
 }
 
 }  // namespace millrace::processors

@@ -94,6 +94,7 @@ result<deployed_processor> deployment::prepare(processor_spec spec, std::shared_
   if (code->is_stateful()) p.memory = std::make_shared<state_memory>(spec.state_bytes_max);
   p.spec = std::move(spec);
   p.code = std::move(code);
+  if (p.code->is_elsewhere()) return p;  // its trial has made one
   partition_state nothing(static_cast<uint32_t>(p.code->stores().size()), std::make_shared<state_memory>(0));
   if (auto trial = instance::create(p, 0, &nothing); !trial)
     return fail(errc::invalid_config, "{}", trial.error().message);
@@ -141,9 +142,11 @@ result<std::shared_ptr<const plugin>> deployment::load_code(const processor_spec
                                                             const std::string& store_dir) {
   const auto kept = plugin::keep(library, store_dir);
   if (!kept) return fail(kept.error());
-  if (const auto tried = try_out(spec, kept->path); !tried)
-    return fail(tried.error().code, "{}: {}", library, tried.error().message);
-  return plugin::open(*kept);
+  const auto tried = try_out(spec, kept->path);
+  if (!tried) return fail(tried.error().code, "{}: {}", library, tried.error().message);
+  if (spec.isolated != isolation::process) return plugin::open(*kept);
+  if (!tried->code) return fail(errc::not_supported, "this program cannot start processes for processors");
+  return plugin::elsewhere(*tried->code, *kept);
 }
 
 result<deployment> deployment::load(const std::vector<processor_spec>& specs, const std::string& store_dir) {

@@ -92,6 +92,7 @@ struct flow_counters {
   uint64_t inline_calls = 0;      // in the frame of their input
   uint64_t late_calls = 0;        // in a later frame
   uint64_t stalls = 0;            // calls that held up their shard for longer than they may
+  uint64_t deaths = 0;            // of processes that ran it
   uint64_t apart_calls = 0;       // on a thread of the processor; among the late ones
 };
 
@@ -128,6 +129,12 @@ struct flow {
   int64_t failing_offset = -1;
   uint32_t attempts = 0;         // that have failed
   runtime::time_point retry_at;  // not before
+
+  // --- the process that runs it, if one does ---
+  int64_t dying_at = -1;      // the record that the last one died of
+  uint32_t deaths = 0;        // at that record
+  int64_t careful_until = 0;  // records below it are called for one by one
+  uint32_t unavailable = 0;   // attempts in a row to get one
 
   // --- snapshots of the state ---
   uint64_t changelog_bytes = 0;  // written, or read at the start, since the last one began

@@ -188,20 +188,24 @@ struct host_functions {
                                        &partition_count};
 };
 
-instance::instance(const deployed_processor& processor, int32_t partition, partition_state* state)
+instance::instance(const deployed_processor& processor, int32_t partition, partition_state* state,
+                   std::unique_ptr<callee> code)
     : processor_(processor),
       partition_(partition),
       state_(state),
+      code_(std::move(code)),
       log_allowance_(log_burst),
       log_refilled_at_ms_(now_ms()) {}
 
-instance::~instance() {
-  if (is_created_) processor_.code->table().destroy(plugin_instance_);
-}
+instance::~instance() = default;
 
 result<std::unique_ptr<instance>> instance::create(const deployed_processor& processor, int32_t partition,
-                                                   partition_state* state) {
-  std::unique_ptr<instance> made(new instance(processor, partition, state));
+                                                   partition_state* state,
+                                                   std::shared_ptr<guest_process> elsewhere) {
+  MR_ASSERT(!processor.code->is_elsewhere() || elsewhere);
+  auto code = processor.code->is_elsewhere() ? callee_elsewhere(processor, partition, std::move(elsewhere))
+                                             : callee_here(*processor.code);
+  std::unique_ptr<instance> made(new instance(processor, partition, state, std::move(code)));
   MR_TRY(made->start());
   return made;
 }
@@ -220,12 +224,10 @@ result<void> instance::start() {
   setup.option_count = static_cast<uint32_t>(options.size());
   setup.option_stride = sizeof(millrace_option);
 
-  const int32_t status =
-      processor_.code->table().create(&host_functions::table, scope(), &setup, &plugin_instance_);
+  const int32_t status = code_->create(host_functions::table, scope(), setup);
   if (status != MILLRACE_OK)
     return fail(errc::invalid_config, "processor {} does not start on partition {}: {}", processor_.spec.name,
                 partition_, explanation_.empty() ? fmt::format("status {}", status) : explanation_);
-  is_created_ = true;
   return {};
 }
 
@@ -290,8 +292,9 @@ run_outcome instance::process(std::span<const millrace_record> records, uint32_t
   }
 
   is_in_call_ = true;
-  const int32_t status = processor_.code->table().process(plugin_instance_, &call);
+  const int32_t status = code_->process(call, output_bytes_target_);
   is_in_call_ = false;
+  if (code_->trouble().kind != trouble_kind::none) return outcome_of(code_->trouble(), first);
 
   run_outcome outcome;
   if (done > count || (status == MILLRACE_OK && done == 0) || (status != MILLRACE_OK && done == count)) {
@@ -315,6 +318,15 @@ run_outcome instance::process(std::span<const millrace_record> records, uint32_t
   return outcome;
 }
 
+// Of the whole run nothing counts.
+run_outcome instance::outcome_of(const callee_trouble& trouble, uint32_t first) {
+  run_outcome outcome;
+  outcome.trouble = trouble.kind;
+  outcome.failure = trouble.why;
+  outcome.at_work = first + trouble.current;
+  return outcome;
+}
+
 run_outcome instance::process_with_timers(std::span<const millrace_record> records) {
   run_outcome outcome;
   for (uint32_t i = 0; i < records.size() && stop_ == 0; ++i) {
@@ -322,11 +334,13 @@ run_outcome instance::process_with_timers(std::span<const millrace_record> recor
     while (const std::optional<timer_entry> due = state_->due_timer()) {
       state_->remove_timer(i, *due);
       outcome.failure = fire(i, records[i], *due);
+      if (code_->trouble().kind != trouble_kind::none) return outcome_of(code_->trouble(), i);
       if (!outcome.failure) continue;
       outcome.failed_timer = due;
       return outcome;
     }
     const run_outcome one = process(records.subspan(i, 1), i);
+    if (one.trouble != trouble_kind::none) return one;
     outcome.records_done = one.records_done;
     outcome.failure = one.failure;
     if (outcome.failure) break;
@@ -346,7 +360,7 @@ std::optional<std::string> instance::fire(uint32_t cause, const millrace_record&
   call.at_ms = timer.at_ms;
   call.key = view_of(timer.key);
   is_in_call_ = true;
-  const int32_t status = processor_.code->table().timer(plugin_instance_, &call);
+  const int32_t status = code_->timer(call, output_bytes_target_);
   is_in_call_ = false;
   if (status != MILLRACE_OK) return reason(fmt::format("status {}", status));
   if (emissions_.failed_record() || refused_) return reason("an emission or a change was refused");

@@ -15,6 +15,7 @@
 #include "base/result.h"
 #include "processors/abi/millrace_processor.h"
 #include "processors/host/breadcrumb.h"
+#include "processors/host/callee.h"
 #include "processors/host/deployment.h"
 #include "processors/host/emissions.h"
 #include "processors/host/state.h"
@@ -29,6 +30,10 @@ struct run_outcome {
   std::optional<timer_entry> failed_timer;
   // It failed because the processor's state has reached its limit.
   bool is_out_of_memory = false;
+  // No record failed: what runs the processor did. Nothing of the call counts. `at_work` is the number of the
+  // record at work, as far as that is known.
+  trouble_kind trouble = trouble_kind::none;
+  uint32_t at_work = 0;
 };
 
 class instance {
@@ -36,9 +41,11 @@ class instance {
   // A call is asked to return early once its outputs have grown to this.
   static constexpr uint64_t call_output_bytes_target = 4 * 1024 * 1024;
 
-  // `processor` and `state` (null if it has none) must outlive the instance.
+  // `processor` and `state` (null if it has none) must outlive the instance. Code that runs elsewhere needs
+  // the process that runs it; the plugin's own instance is made there with the first call.
   static result<std::unique_ptr<instance>> create(const deployed_processor& processor, int32_t partition,
-                                                  partition_state* state = nullptr);
+                                                  partition_state* state = nullptr,
+                                                  std::shared_ptr<guest_process> elsewhere = nullptr);
   ~instance();
   instance(const instance&) = delete;
   instance& operator=(const instance&) = delete;
@@ -64,7 +71,9 @@ class instance {
 
  private:
   friend struct host_functions;
-  instance(const deployed_processor& processor, int32_t partition, partition_state* state);
+  instance(const deployed_processor& processor, int32_t partition, partition_state* state,
+           std::unique_ptr<callee> code);
+  static run_outcome outcome_of(const callee_trouble& trouble, uint32_t first);
   run_outcome process(std::span<const millrace_record> records, uint32_t first);
   run_outcome process_with_timers(std::span<const millrace_record> records);
   std::optional<std::string> fire(uint32_t cause, const millrace_record& record, const timer_entry& timer);
@@ -80,8 +89,7 @@ class instance {
   const int32_t partition_;
   partition_state* const state_;
   breadcrumb* crumb_ = nullptr;
-  void* plugin_instance_ = nullptr;
-  bool is_created_ = false;
+  const std::unique_ptr<callee> code_;
 
   emissions emissions_;
   bool is_in_call_ = false;

@@ -171,6 +171,44 @@ result<std::shared_ptr<const plugin>> plugin::wrap(const millrace_processor* tab
   return p;
 }
 
+result<std::shared_ptr<const plugin>> plugin::elsewhere(const description& what, const kept_library& kept) {
+  std::vector<const char*> outputs;
+  std::vector<const char*> stores;
+  for (const std::string& output : what.outputs) outputs.push_back(output.c_str());
+  for (const std::string& store : what.stores) stores.push_back(store.c_str());
+  millrace_processor table{};
+  table.struct_size = sizeof(table);
+  table.abi_version = MILLRACE_PROCESSOR_ABI_VERSION;
+  table.name = what.name.c_str();
+  table.version = what.version.c_str();
+  table.needs = what.needs;
+  table.traits = what.traits;
+  table.state_version = what.state_version;
+  table.output_count = static_cast<uint32_t>(outputs.size());
+  table.outputs = outputs.data();
+  table.create = [](const millrace_host*, millrace_scope*, const millrace_setup*, void**) -> int32_t {
+    return MILLRACE_ERROR;
+  };
+  table.destroy = [](void*) {};
+  table.process = [](void*, const millrace_call*) -> int32_t { return MILLRACE_ERROR; };
+  table.timer = [](void*, const millrace_timer_call*) -> int32_t { return MILLRACE_ERROR; };
+  table.store_count = static_cast<uint32_t>(stores.size());
+  table.stores = stores.data();
+  std::shared_ptr<plugin> p(new plugin);
+  MR_TRY(p->adopt(&table));
+  // Texts of the table above, which goes now; name() and outputs() have them.
+  p->table_.name = p->table_.version = nullptr;
+  p->table_.outputs = p->table_.stores = nullptr;
+  p->content_hash_ = kept.content_hash;
+  p->path_ = kept.path;
+  p->is_elsewhere_ = true;
+  return p;
+}
+
+plugin::description plugin::describe() const {
+  return {name_, version_, table_.needs, table_.traits, table_.state_version, outputs_, stores_};
+}
+
 result<plugin::kept_library> plugin::keep(const std::string& library, const std::string& store_dir) {
   auto content = read_whole(library);
   if (!content) return fail(content.error());
@@ -184,6 +222,7 @@ result<plugin::kept_library> plugin::keep(const std::string& library, const std:
 result<std::shared_ptr<const plugin>> plugin::open(const kept_library& kept) {
   std::shared_ptr<plugin> p(new plugin);
   p->content_hash_ = kept.content_hash;
+  p->path_ = kept.path;
   void* handle = dlopen(kept.path.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (!handle) return fail(errc::malformed, "{} cannot be loaded: {}", kept.given, dlerror());
   const auto entry =

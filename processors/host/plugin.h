@@ -8,7 +8,9 @@
 // The content hash names content, it does not prove who wrote it. Loading runs the object's static
 // constructors in this process: whoever may configure processors may run code as the broker.
 //
-// Runs on: start-up only (blocking file calls).
+// Code that runs in a process of its own is never loaded here: `elsewhere` is all there is of it.
+//
+// Runs on: start-up and helper threads only (blocking file calls).
 #pragma once
 
 #include <memory>
@@ -36,10 +38,26 @@ class plugin {
   static result<std::shared_ptr<const plugin>> load(const std::string& library, const std::string& store_dir);
   // Stands in for a library that cannot be loaded, with the outputs it is said to have. Makes no instances.
   static std::shared_ptr<const plugin> absent(std::vector<std::string> outputs);
+  // What there is to know of code that runs in another process only.
+  struct description {
+    std::string name;
+    std::string version;
+    uint64_t needs = 0;
+    uint64_t traits = 0;
+    uint32_t state_version = 0;
+    std::vector<std::string> outputs;
+    std::vector<std::string> stores;
+  };
+  // Stands for it here; checked like a table. Its functions do nothing.
+  static result<std::shared_ptr<const plugin>> elsewhere(const description& what, const kept_library& kept);
+  description describe() const;
   // Wraps a table linked into this program, for tests; what it points to must outlive the plugin.
   static result<std::shared_ptr<const plugin>> wrap(const millrace_processor* table);
 
   bool is_absent() const { return table_.create == nullptr; }
+  bool is_elsewhere() const { return is_elsewhere_; }
+  // Of the copy; empty for wrapped tables.
+  const std::string& path() const { return path_; }
   const std::string& name() const { return name_; }
   const std::string& version() const { return version_; }
   // 32 hexadecimal digits; empty for wrapped tables.
@@ -62,6 +80,8 @@ class plugin {
   std::string name_;
   std::string version_;
   std::string content_hash_;
+  std::string path_;
+  bool is_elsewhere_ = false;
   std::vector<std::string> outputs_;
   std::vector<std::string> stores_;
 };

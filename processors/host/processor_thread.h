@@ -9,6 +9,7 @@
 // them whenever it likes.
 #pragma once
 
+#include <chrono>
 #include <condition_variable>
 #include <coroutine>
 #include <deque>
@@ -19,6 +20,7 @@
 #include <thread>
 
 #include "processors/host/breadcrumb.h"
+#include "processors/isolation/guest_process.h"
 #include "runtime/inbox.h"
 #include "runtime/reactor.h"
 #include "runtime/task.h"
@@ -28,8 +30,12 @@ namespace millrace::processors {
 class processor_thread {
  public:
   // `crumb` may be null. It is the thread's own: shards note their calls elsewhere.
-  processor_thread(std::string name, bool has_thread, std::shared_ptr<breadcrumb> crumb)
-      : name_(std::move(name)), has_thread_(has_thread), crumb_(std::move(crumb)) {}
+  processor_thread(std::string name, bool has_thread, std::shared_ptr<breadcrumb> crumb,
+                   std::chrono::milliseconds deadline)
+      : name_(std::move(name)),
+        has_thread_(has_thread),
+        crumb_(std::move(crumb)),
+        process_(std::make_shared<guest_process>(deadline)) {}
   // Requires: no run() is under way.
   ~processor_thread();
   processor_thread(const processor_thread&) = delete;
@@ -39,6 +45,8 @@ class processor_thread {
   runtime::task<void> run(std::move_only_function<void()> work);
 
   breadcrumb* crumb() const { return crumb_.get(); }
+  // For code that runs in a process; that is used on this thread alone.
+  const std::shared_ptr<guest_process>& process() const { return process_; }
 
  private:
   // One call on its way there and back.
@@ -59,6 +67,7 @@ class processor_thread {
   const std::string name_;
   const bool has_thread_;
   const std::shared_ptr<breadcrumb> crumb_;
+  const std::shared_ptr<guest_process> process_;
   std::mutex lock_;
   std::condition_variable changed_;
   std::deque<job*> jobs_;

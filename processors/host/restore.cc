@@ -135,11 +135,9 @@ std::optional<std::vector<offset>> shard_host::take_snapshot(flow& f, const std:
             why);
   f.code = nullptr;
   f.state = empty_state(f.processor);
-  auto made = instance::create(f.processor, f.partition(), f.state.get());
+  auto made = make_instance(f);
   MR_ASSERT(made);  // it was, a moment ago
   f.code = std::move(*made);
-  f.code->set_breadcrumb(options_.crumb);
-  f.code->set_routes(f.routes);
   return std::nullopt;
 }
 

@@ -138,16 +138,10 @@ void shard_host::try_start(flow& f) {
   if (f.changelog_count() > 0 && !f.state)
     f.state = std::make_unique<partition_state>(static_cast<uint32_t>(f.processor.code->stores().size()),
                                                 f.processor.memory);
-  {
-    const in_call noted(options_.crumb, f.processor.spec.name, f.processor.code->content_hash(),
-                        f.processor.spec.input, f.partition());
-    auto made = instance::create(f.processor, f.partition(), f.state.get());
-    if (!made) return pause(f, made.error().message);
-    f.code = std::move(*made);
-    ++f.counters.starts;
-  }
-  f.code->set_breadcrumb(options_.crumb);
-  f.code->set_routes(f.routes);
+  auto made = make_instance(f);
+  if (!made) return pause(f, made.error().message);
+  f.code = std::move(*made);
+  ++f.counters.starts;
   if (!f.state) return begin_processing(f, std::nullopt);
   if (f.has_begun) {  // another flow has left it its state
     if (auto why = unfit_state(f, true)) return pause(f, std::move(*why));

@@ -66,6 +66,8 @@ struct host_options {
   uint32_t overruns_max = 5;
   // How long a flow that has gone apart stays so at least.
   std::chrono::nanoseconds apart_min = std::chrono::seconds(10);
+  // A process that does not return from a call within this is killed.
+  std::chrono::milliseconds deadline = std::chrono::seconds(30);
   // Whether calls apart get threads; else the shard's backend runs them.
   bool has_threads = false;
   // Makes the page where such a thread notes its calls; may be empty. The page outlives the host.
@@ -188,6 +190,9 @@ class shard_host {
   bool append_all(flow& f, std::span<derived_batch> batches);
   void move_cursor(flow& f, int64_t to);
   progress on_failure(flow& f, record_block& block, int64_t at, const run_outcome& outcome);
+  progress on_trouble(flow& f, record_block& block, std::span<const millrace_record> records,
+                      const run_outcome& outcome);
+  result<std::unique_ptr<instance>> make_instance(flow& f);
   bool try_again_later(flow& f, int64_t at, const std::string& why);
   derived_batch letter_for(const flow& f, record_block& block, int64_t at, const run_outcome& outcome);
   progress drop_timer(flow& f, const millrace_record& at, const run_outcome& outcome,

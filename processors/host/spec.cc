@@ -15,6 +15,8 @@ namespace {
 
 // Less would stop the processor for each portion of records.
 constexpr uint64_t outbox_bytes_min = 64 * 1024;
+// The program itself, its stack and the shared memory are among them.
+constexpr uint64_t process_bytes_min = 256 * 1024 * 1024;
 
 bool is_topic_name(std::string_view name) {
   if (name.empty() || name.size() > limits::topic_name_max || name == "." || name == "..") return false;
@@ -74,6 +76,9 @@ result<void> check_one(const processor_spec& spec) {
       return fail(errc::invalid_config, "processor {}: the name of its outbox, {}, is not a topic name",
                   spec.name, outbox_topic(spec.name, output));
   }
+  if (spec.process_bytes_max < process_bytes_min)
+    return fail(errc::invalid_config, "processor {}: process_bytes_max = {}: {} is the least that works",
+                spec.name, spec.process_bytes_max, process_bytes_min);
   if (spec.outbox_bytes_max < outbox_bytes_min)
     return fail(errc::invalid_config, "processor {}: outbox_bytes_max = {}: {} is the least that works",
                 spec.name, spec.outbox_bytes_max, outbox_bytes_min);
@@ -264,7 +269,9 @@ result<partitioning> parse_partitioning(std::string_view text) {
 result<isolation> parse_isolation(std::string_view text) {
   if (text == "inline") return isolation::none;
   if (text == "thread") return isolation::thread;
-  return fail(errc::invalid_config, "isolation = \"{}\": \"inline\" or \"thread\" are possible", text);
+  if (text == "process") return isolation::process;
+  return fail(errc::invalid_config, "isolation = \"{}\": \"inline\", \"thread\" or \"process\" are possible",
+              text);
 }
 
 std::string_view name_of(isolation isolated) {

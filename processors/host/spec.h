@@ -84,6 +84,7 @@ struct processor_spec {
   // Topics of its stores; known once its code is loaded.
   std::vector<std::string> changelogs;
   isolation isolated = isolation::none;
+  uint64_t process_bytes_max = 1024 * 1024 * 1024;  // address space of its process, if it has one
   start_position start;
   protocol::codec output_compression = protocol::codec::none;
 };
@@ -129,7 +130,7 @@ uuid state_id_of(std::string_view name);
 
 // "pause" | "skip" | "dead_letter" | "reject"; "earliest" | "latest" | an offset | "@" and a time (base's
 // time_text); "input" | "key" | "processor"; "inline" |
-// "thread". Errors name what is allowed.
+// "thread" | "process". Errors name what is allowed.
 result<error_policy> parse_error_policy(std::string_view text);
 result<start_position> parse_start_position(std::string_view text);
 result<partitioning> parse_partitioning(std::string_view text);

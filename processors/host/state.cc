@@ -18,13 +18,6 @@ constexpr size_t timer_digits = 19;
 constexpr int64_t value_bytes_max = 8 * 1024 * 1024;
 constexpr uint64_t change_overhead_bytes = 40;
 
-bool is_key(const millrace_bytes& bytes) {
-  return bytes.size >= 0 && static_cast<uint64_t>(bytes.size) <= partition_state::key_bytes_max &&
-         (bytes.size == 0 || bytes.data);
-}
-bool is_value(const millrace_bytes& bytes) {
-  return bytes.size <= value_bytes_max && (bytes.size <= 0 || bytes.data);
-}
 std::string_view text_of(const millrace_bytes& bytes) {
   return bytes.size > 0 ? std::string_view(bytes.data, static_cast<size_t>(bytes.size)) : std::string_view();
 }
@@ -52,6 +45,15 @@ std::optional<timer_entry> timer_of(std::string_view text) {
 
 partition_state::partition_state(uint32_t stores, std::shared_ptr<state_memory> memory)
     : stores_(stores + 1), memory_(std::move(memory)) {}
+
+bool partition_state::is_key(const millrace_bytes& bytes) {
+  return bytes.size >= 0 && static_cast<uint64_t>(bytes.size) <= key_bytes_max &&
+         (bytes.size == 0 || bytes.data);
+}
+
+bool partition_state::is_value(const millrace_bytes& bytes) {
+  return bytes.size <= value_bytes_max && (bytes.size <= 0 || bytes.data);
+}
 
 partition_state::~partition_state() {
   memory_->bytes -= bytes_;

@@ -54,6 +54,10 @@ class partition_state {
   partition_state(const partition_state&) = delete;
   partition_state& operator=(const partition_state&) = delete;
 
+  // Whether bytes from a plugin can be a key, or a value.
+  static bool is_key(const millrace_bytes& bytes);
+  static bool is_value(const millrace_bytes& bytes);
+
   // --- what plugins ask for; statuses of the ABI. `cause` is the number of the input record. ---
   int32_t get(uint32_t store, const millrace_bytes& key, millrace_bytes& value) const;
   int32_t seek(uint32_t store, const millrace_bytes& from, bool is_behind, millrace_bytes& key,

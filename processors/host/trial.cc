@@ -3,12 +3,12 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <charconv>
 #include <csignal>
 #include <cstring>
 #include <fcntl.h>
 #include <optional>
 #include <poll.h>
-#include <spawn.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -20,6 +20,9 @@
 #include "processors/host/deployment.h"
 #include "processors/host/instance.h"
 #include "processors/host/plugin.h"
+#include "processors/isolation/child_process.h"
+#include "processors/isolation/sandbox.h"
+#include "processors/isolation/wire.h"
 
 namespace millrace::processors {
 namespace {
@@ -36,31 +39,17 @@ constexpr auto look_every = std::chrono::milliseconds(10);
 constexpr std::string_view step_loading = "loading";
 constexpr std::string_view step_creating = "making a trial instance";
 constexpr std::string_view step_done = "done";
+// For code that is to run in another process only, two lines more: what is wrong with it, and what it is.
+constexpr std::string_view told_wrong = "wrong ";
+constexpr std::string_view told_code = "code ";
 
 struct trial_settings {
-  std::string program;  // empty: no trials
   std::chrono::milliseconds patience{};
 };
 trial_settings& enabled() {
   static trial_settings settings;
   return settings;
 }
-
-class descriptor {
- public:
-  explicit descriptor(int fd = -1) : fd_(fd) {}
-  ~descriptor() { reset(); }
-  descriptor(const descriptor&) = delete;
-  descriptor& operator=(const descriptor&) = delete;
-  int get() const { return fd_; }
-  void reset(int fd = -1) {
-    if (fd_ >= 0) ::close(fd_);
-    fd_ = fd;
-  }
-
- private:
-  int fd_;
-};
 
 // ---- What to try, from parent to child: texts, each behind its length ----
 
@@ -112,6 +101,52 @@ class task_reader {
   bool is_good_ = true;
 };
 
+// ---- What code is, from child to parent ----
+
+std::string encode_description(const plugin::description& code) {
+  wire_writer out;
+  out.put(std::string_view(code.name));
+  out.put(std::string_view(code.version));
+  out.put(code.needs);
+  out.put(code.traits);
+  out.put(code.state_version);
+  for (const auto* names : {&code.outputs, &code.stores}) {
+    out.put(static_cast<uint32_t>(names->size()));
+    for (const std::string& name : *names) out.put(std::string_view(name));
+  }
+  return std::string(out.text());
+}
+
+std::optional<plugin::description> decode_description(std::string_view bytes) {
+  wire_reader in(bytes);
+  plugin::description code;
+  code.name = in.text();
+  code.version = in.text();
+  code.needs = in.get<uint64_t>();
+  code.traits = in.get<uint64_t>();
+  code.state_version = in.get<uint32_t>();
+  for (auto* names : {&code.outputs, &code.stores})
+    for (uint32_t n = in.count(sizeof(int64_t)); n > 0 && in.ok(); --n) names->emplace_back(in.text());
+  return in.ok() ? std::optional(std::move(code)) : std::nullopt;
+}
+
+std::string to_hex(std::string_view bytes) {
+  std::string text;
+  for (const char c : bytes) text += fmt::format("{:02x}", static_cast<unsigned char>(c));
+  return text;
+}
+
+std::optional<std::string> from_hex(std::string_view text) {
+  std::string bytes;
+  for (size_t i = 0; i + 1 < text.size(); i += 2) {
+    unsigned value = 0;
+    const auto [end, code] = std::from_chars(&text[i], &text[i] + 2, value, 16);
+    if (code != std::errc{} || end != &text[i] + 2) return std::nullopt;
+    bytes += static_cast<char>(value);
+  }
+  return bytes;
+}
+
 std::string task_of(const processor_spec& spec, const std::string& copy) {
   std::string text;
   put(text, copy);
@@ -121,6 +156,7 @@ std::string task_of(const processor_spec& spec, const std::string& copy) {
   put(text, spec.input);
   put(text, spec.outputs);
   put(text, spec.options);
+  put(text, spec.isolated == isolation::process ? std::to_string(spec.process_bytes_max) : "");
   return text;
 }
 
@@ -166,43 +202,14 @@ std::string read_task() {
 
 // ---- The parent ----
 
-std::string name_of_signal(int number) {
-  const char* abbreviation = ::sigabbrev_np(number);
-  return abbreviation ? fmt::format("SIG{}", abbreviation) : fmt::format("signal {}", number);
-}
-
-std::optional<pid_t> start_child(const std::string& task, int report_to) {
+std::optional<pid_t> start_trial(const std::string& task, int report_to) {
   const descriptor input(::memfd_create("trial", MFD_CLOEXEC));
   if (input.get() < 0 ||
       ::write(input.get(), task.data(), task.size()) != static_cast<ssize_t>(task.size()) ||
       ::lseek(input.get(), 0, SEEK_SET) != 0)
     return std::nullopt;
-  posix_spawn_file_actions_t files;
-  posix_spawnattr_t attributes;
-  posix_spawn_file_actions_init(&files);
-  posix_spawnattr_init(&attributes);
-  posix_spawn_file_actions_adddup2(&files, input.get(), task_fd);
-  posix_spawn_file_actions_addopen(&files, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
-  posix_spawn_file_actions_adddup2(&files, report_to, report_fd);
-  posix_spawn_file_actions_addclosefrom_np(&files, report_fd + 1);
-  sigset_t none;
-  sigset_t all;
-  sigemptyset(&none);
-  sigfillset(&all);
-  posix_spawnattr_setsigmask(&attributes, &none);
-  posix_spawnattr_setsigdefault(&attributes, &all);
-  posix_spawnattr_setpgroup(&attributes, 0);
-  posix_spawnattr_setflags(&attributes,
-                           POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP);
-  std::string name = "millraced-trial";
-  std::string argument = trial_argument;
-  char* const arguments[] = {name.data(), argument.data(), nullptr};
-  pid_t child = -1;
-  const int outcome = posix_spawn(&child, enabled().program.c_str(), &files, &attributes, arguments, environ);
-  posix_spawn_file_actions_destroy(&files);
-  posix_spawnattr_destroy(&attributes);
-  if (outcome != 0) return std::nullopt;
-  return child;
+  const passed_descriptor given[] = {{input.get(), task_fd}, {report_to, report_fd}};
+  return start_child("millraced-trial", trial_argument, given);
 }
 
 // Takes what is there; false at the end of the pipe.
@@ -232,8 +239,7 @@ ending await_child(pid_t child, int report_from) {
     if (ended != 0 && !(ended < 0 && errno == EINTR)) break;
     if (clock::now() >= deadline && !seen.was_too_slow) {
       seen.was_too_slow = true;
-      ::kill(-child, SIGKILL);
-      ::kill(child, SIGKILL);
+      kill_child(child);
     }
     pollfd ready{is_open ? report_from : -1, POLLIN, 0};
     ::poll(&ready, 1, static_cast<int>(look_every.count()));
@@ -247,26 +253,45 @@ ending await_child(pid_t child, int report_from) {
 // Why the child has not come to its last step.
 std::string describe(const ending& seen, std::string_view step) {
   if (seen.was_too_slow) return fmt::format("it was still {} after {} ms", step, enabled().patience.count());
-  if (WIFSIGNALED(seen.status))
-    return fmt::format("it crashed with {} while {}", name_of_signal(WTERMSIG(seen.status)), step);
-  return fmt::format("it ended its process with exit code {} while {}", WEXITSTATUS(seen.status), step);
+  return fmt::format("it {} while {}", describe_end(seen.status), step);
+}
+
+}  // namespace
+
+namespace {
+
+// What a report that is whole tells.
+result<trial_outcome> outcome_of(std::string_view report) {
+  trial_outcome outcome;
+  while (!report.empty()) {
+    const std::string_view line = report.substr(0, report.find('\n'));
+    report.remove_prefix(std::min(report.size(), line.size() + 1));
+    if (line.starts_with(told_wrong)) return fail(errc::invalid_config, "{}", line.substr(told_wrong.size()));
+    if (!line.starts_with(told_code)) continue;
+    const auto bytes = from_hex(line.substr(told_code.size()));
+    auto code = bytes ? decode_description(*bytes) : std::nullopt;
+    if (!code) return fail(errc::malformed, "what its trial says of it cannot be read");
+    outcome.code = std::move(*code);
+  }
+  return outcome;
 }
 
 }  // namespace
 
 void enable_trials(std::string program, std::chrono::milliseconds patience) {
-  enabled() = {std::move(program), patience};
+  set_child_program(std::move(program));
+  enabled() = {patience};
 }
 
-result<void> try_out(const processor_spec& spec, const std::string& copy) {
-  if (enabled().program.empty()) return {};
+result<trial_outcome> try_out(const processor_spec& spec, const std::string& copy) {
+  if (!has_child_program()) return trial_outcome{};
   int ends[2];
   if (::pipe2(ends, O_CLOEXEC) != 0)
     return fail(errc::io_error, "there is no pipe to try it out: {}", std::strerror(errno));
   const descriptor report_from(ends[0]);
   descriptor report_to(ends[1]);
   ::fcntl(report_from.get(), F_SETFL, O_NONBLOCK);
-  const auto child = start_child(task_of(spec, copy), report_to.get());
+  const auto child = start_trial(task_of(spec, copy), report_to.get());
   report_to.reset();
   if (!child) return fail(errc::io_error, "no process can be started to try it out");
   const ending seen = await_child(*child, report_from.get());
@@ -274,9 +299,46 @@ result<void> try_out(const processor_spec& spec, const std::string& copy) {
   std::string_view step = seen.report;
   step = step.substr(0, std::min(step.rfind('\n'), step.size()));
   step = step.substr(step.rfind('\n') + 1);
-  if (step == step_done) return {};
+  if (step == step_done) return outcome_of(seen.report);
   return fail(trial_died, "{}", describe(seen, step.empty() ? "starting" : step));
 }
+
+namespace {
+
+// Makes an instance and destroys it.
+result<void> try_instance(processor_spec spec, std::shared_ptr<const plugin> code) {
+  report(step_creating);
+  deployed_processor p;
+  p.output_topics.resize(code->outputs().size());
+  p.spec = std::move(spec);
+  p.code = std::move(code);
+  partition_state nothing(static_cast<uint32_t>(p.code->stores().size()), std::make_shared<state_memory>(0));
+  auto made = instance::create(p, 0, &nothing);
+  if (!made) return fail(made.error());
+  return {};
+}
+
+// What is wrong the broker will see for itself.
+void try_here(processor_spec spec, const std::string& copy) {
+  report(step_loading);
+  auto code = plugin::open({.given = spec.library, .path = copy, .content_hash = {}});
+  if (code) static_cast<void>(try_instance(std::move(spec), *code));
+}
+
+// All that the broker will ever know of it.
+void try_in_sandbox(processor_spec spec, const std::string& copy) {
+  report(step_loading);
+  const auto complain = [](const std::string& why) { report(fmt::format("{}{}", told_wrong, why)); };
+  if (const std::string why = enter_sandbox(sandbox_stage::loading); !why.empty()) return complain(why);
+  auto code = plugin::open({.given = spec.library, .path = copy, .content_hash = {}});
+  if (!code) return complain(code.error().message);
+  if (const std::string why = enter_sandbox(sandbox_stage::running); !why.empty()) return complain(why);
+  report(fmt::format("{}{}", told_code, to_hex(encode_description((*code)->describe()))));
+  const auto tried = try_instance(std::move(spec), *code);
+  if (!tried) complain(tried.error().message);
+}
+
+}  // namespace
 
 int run_trial() {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -290,19 +352,14 @@ int run_trial() {
   spec.input = task.text();
   spec.outputs = task.pairs();
   spec.options = task.pairs();
+  const std::string process_bytes_max = task.text();
   if (!task.is_good() || ::fcntl(report_fd, F_GETFD) < 0) return 2;
   limit_myself(patience);
-  report(step_loading);
-  auto code = plugin::open({.given = spec.library, .path = copy, .content_hash = {}});
-  if (code) {
-    report(step_creating);
-    deployed_processor p;
-    p.output_topics.resize((*code)->outputs().size());
-    p.spec = std::move(spec);
-    p.code = *code;
-    partition_state nothing(static_cast<uint32_t>(p.code->stores().size()),
-                            std::make_shared<state_memory>(0));
-    static_cast<void>(instance::create(p, 0, &nothing));
+  if (process_bytes_max.empty()) {
+    try_here(std::move(spec), copy);
+  } else {
+    limit_resources(std::strtoull(process_bytes_max.c_str(), nullptr, 10));
+    try_in_sandbox(std::move(spec), copy);
   }
   report(step_done);
   ::_exit(0);

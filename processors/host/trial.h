@@ -10,9 +10,11 @@
 #pragma once
 
 #include <chrono>
+#include <optional>
 #include <string>
 
 #include "base/result.h"
+#include "processors/host/plugin.h"
 #include "processors/host/spec.h"
 
 namespace millrace::processors {
@@ -25,9 +27,15 @@ inline constexpr errc trial_died = errc::closed;
 // program).
 void enable_trials(std::string program, std::chrono::milliseconds patience);
 
+struct trial_outcome {
+  // With isolation = "process": what the child has found it to be. The child has then been in the sandbox
+  // that the code is to run in.
+  std::optional<plugin::description> code;
+};
+
 // Lets a child load `copy`, the file that is to be loaded for the spec. trial_died with a sentence like "it
 // crashed with SIGSEGV while loading"; fine if trials are off.
-result<void> try_out(const processor_spec& spec, const std::string& copy);
+result<trial_outcome> try_out(const processor_spec& spec, const std::string& copy);
 
 inline constexpr const char* trial_argument = "--try-processor";
 // All that a program called with trial_argument does. Yields its exit code.

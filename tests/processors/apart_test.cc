@@ -148,7 +148,7 @@ TEST_F(apart_test, a_failed_record_pauses_it_as_it_would_inline) {
 }
 
 task<void> use_thread(std::vector<std::thread::id>& ran_on, std::vector<std::thread::id>& came_back_on) {
-  processor_thread thread("p", true, nullptr);
+  processor_thread thread("p", true, nullptr, 1s);
   for (int i = 0; i < 100; ++i) {
     auto note = [&ran_on] { ran_on.push_back(std::this_thread::get_id()); };
     co_await thread.run(std::move(note));

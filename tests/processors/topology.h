@@ -9,6 +9,7 @@
 
 #include "base/checksum.h"
 #include "base/prng.h"
+#include "tests/processors/guest_kit.h"
 #include "tests/processors/stateful_kit.h"
 
 namespace millrace::processors::kit {
@@ -132,6 +133,12 @@ struct tally_traits {
       millrace::define("tally", "1").output("out").store("counts").store("last");
 };
 
+inline const code_list& all_codes() {
+  static const code_list all{code_of<appender_traits>(), code_of<forker_traits>(), code_of<tally_traits>(),
+                             code_of<scatterer_traits>(), code_of<windows_traits>()};
+  return all;
+}
+
 // A record as rule 25 compares them.
 struct seen_record {
   std::string key;
@@ -174,28 +181,13 @@ inline std::vector<std::string> derived_beside(const topology& t, const std::str
 
 inline topology random_topology(prng& random) {
   topology t;
+  const bool has_processes = random.below(12) == 0;  // which take real time to start
   t.sources = {"s0"};
   if (random.below(3) == 0) t.sources.push_back("s1");
   std::vector<std::string> inputs = t.sources;
   const uint64_t count = 1 + random.below(6);
   for (uint64_t i = 0; i < count; ++i) {
-    std::shared_ptr<const plugin> code;
-    switch (random.below(5)) {
-      case 0:
-        code = code_of<appender_traits>();
-        break;
-      case 1:
-        code = code_of<forker_traits>();
-        break;
-      case 2:
-        code = code_of<tally_traits>();
-        break;
-      case 3:
-        code = code_of<scatterer_traits>();
-        break;
-      default:
-        code = code_of<windows_traits>();
-    }
+    std::shared_ptr<const plugin> code = all_codes()[static_cast<size_t>(random.below(all_codes().size()))];
     // Of the newest topics more often than of the others, for the sake of chains.
     const std::string input =
         random.below(2) == 0 ? inputs.back() : inputs[static_cast<size_t>(random.below(inputs.size()))];
@@ -216,6 +208,10 @@ inline topology random_topology(prng& random) {
     spec.retries = random.below(4) == 0 ? 1 : 0;
     spec.retry_backoff_ms = 1;
     if (random.below(3) == 0) spec.isolated = isolation::thread;
+    if (has_processes && random.below(2) == 0) {
+      spec.isolated = isolation::process;
+      code = elsewhere(code);
+    }
     spec.output_compression = random.below(3) == 0 ? protocol::codec::lz4 : protocol::codec::none;
     for (const auto& [output, topic] : spec.outputs) inputs.push_back(topic);
     t.specs.push_back(spec);
@@ -250,8 +246,8 @@ inline implied failure_free(const topology& t, std::map<std::string, std::vector
   all.records = std::move(sources);
   for (const deployed_ptr& deployed : t.deployed->processors()) {
     const deployed_processor& p = *deployed;
-    millrace::harness h(&p.code->table(), {p.spec.options.begin(), p.spec.options.end()}, partition,
-                        p.spec.name, p.spec.input);
+    millrace::harness h(&code_named(all_codes(), p.code->name())->table(),
+                        {p.spec.options.begin(), p.spec.options.end()}, partition, p.spec.name, p.spec.input);
     for (const auto& [output, by] : p.spec.partition_by) {
       const int32_t count = t.partitions.at(p.spec.outputs.at(output));
       by == partitioning::key ? h.partition_by_key(output, count) : h.partition_by_processor(output, count);

@@ -1,8 +1,8 @@
 // Exactly once, for topologies nobody has thought of: random processors in random chains and trees, stateful
-// ones with timers among them, inline and on threads, on one to three shards; random produces, processors
-// replaced, held and let go at random moments, crashes at random operations of the disk, restarts with other
-// numbers of shards. After each, what every topic holds, what every changelog folds up to, equals a
-// failure-free run's result over the input that is there.
+// ones with timers among them, inline, on threads and in processes, on one to three shards; random produces,
+// processors replaced, held and let go at random moments, crashes at random operations of the disk, restarts
+// with other numbers of shards. After each, what every topic holds, what every changelog folds up to, equals
+// a failure-free run's result over the input that is there.
 //
 //   topology_test        MILLRACE_SEED is the first seed, MILLRACE_EFFORT how many (percent of 100)
 #include "tests/processors/topology.h"
@@ -483,3 +483,9 @@ INSTANTIATE_TEST_SUITE_P(each, seeded_fault_test,
 
 }  // namespace
 }  // namespace millrace::processors
+
+int main(int argc, char** argv) {
+  if (millrace::processors::kit::is_guest(argc, argv, millrace::processors::kit::all_codes())) return 0;
+  testing::InitGoogleTest(&argc, argv);
+  return RUN_ALL_TESTS();
+}

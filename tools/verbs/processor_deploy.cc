@@ -149,7 +149,7 @@ void add_processor_deploy(CLI::App& processor, context& ctx) {
     add_list("--output", options.outputs, "A topic that it writes; may be repeated", "NAME=TOPIC");
     add_list("--config", options.config, "An option for the processor; may be repeated", "KEY=VALUE");
     verb.add_option("--on-error", options.on_error, "pause, skip, dead_letter or reject");
-    verb.add_option("--isolation", options.isolation, "inline or thread");
+    verb.add_option("--isolation", options.isolation, "inline, thread or process");
     verb.add_option("--dead-letter", options.dead_letter, "With --on-error dead_letter")->type_name("TOPIC");
     verb.add_option("--from,--start", options.start,
                     "Where it begins: earliest, latest, an offset or @TIME (default: earliest)")
