@@ -56,6 +56,11 @@ runtime::task<void> shard_host::adopt(deployment now) {
     std::erase(at->second, f);
     if (at->second.empty()) by_input_.erase(at);
   }
+  // The next flow of theirs that goes apart gets another one. (One whose input was deleted may be on it
+  // still.)
+  for (const flow_ptr& f : leaving)
+    if (const auto at = threads_.find(f->processor.spec.name); at != threads_.end() && at->second->is_idle())
+      threads_.erase(at);
   for (const deployed_ptr& p : what_.processors())
     if (p->memory) p->memory->bytes_max = p->spec.state_bytes_max;
   opened_.clear();  // nobody told of those that came and went without a processor

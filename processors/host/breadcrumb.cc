@@ -10,6 +10,7 @@
 #include <fmt/format.h>
 #include <new>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -20,8 +21,14 @@ namespace {
 constexpr size_t page_bytes = 4096;
 static_assert(sizeof(crumb_page) <= page_bytes);
 
-// The page of the call that this thread is in.
-thread_local crumb_page* page_of_this_thread = nullptr;
+// The pages of this process. A handler finds the one of its thread here, by the kernel's number of the
+// thread: what is thread-local lies at the end of the stack, where a processor may have written.
+constexpr size_t pages_max = 4096;
+std::atomic<crumb_page*> pages[pages_max];
+
+int32_t this_thread() {
+  return static_cast<int32_t>(::syscall(SYS_gettid));
+}
 
 int64_t steady_ms() {
   const auto since = std::chrono::steady_clock::now().time_since_epoch();
@@ -35,8 +42,13 @@ void store_text(char* to, size_t size, std::string_view text) {
 }
 
 void note(uint32_t verdict) {
-  if (crumb_page* page = page_of_this_thread; page && page->verdict.load() == verdict_none)
-    page->verdict.store(verdict);
+  const int32_t thread = this_thread();
+  for (const std::atomic<crumb_page*>& p : pages) {
+    crumb_page* page = p.load();
+    if (page && page->in_call_since.load() != 0 && page->thread.load() == thread &&
+        page->verdict.load() == verdict_none)
+      page->verdict.store(verdict);
+  }
 }
 
 // The default action follows: the handler is gone once it has been called.
@@ -67,12 +79,21 @@ breadcrumb::breadcrumb(const std::string& path) {
   } else {
     page_ = new (mapped) crumb_page{};
     page_->magic = crumb_page::magic_value;
+    for (std::atomic<crumb_page*>& p : pages) {
+      crumb_page* none = nullptr;
+      if (p.compare_exchange_strong(none, page_)) break;
+    }
   }
   if (fd >= 0) ::close(fd);
 }
 
 breadcrumb::~breadcrumb() {
-  if (page_) ::munmap(page_, page_bytes);
+  if (!page_) return;
+  for (std::atomic<crumb_page*>& p : pages) {
+    crumb_page* mine = page_;
+    if (p.compare_exchange_strong(mine, nullptr)) break;
+  }
+  ::munmap(page_, page_bytes);
 }
 
 void breadcrumb::enter(std::string_view processor, std::string_view content_hash, std::string_view topic,
@@ -83,13 +104,13 @@ void breadcrumb::enter(std::string_view processor, std::string_view content_hash
   store_text(page_->topic, sizeof(page_->topic), topic);
   page_->partition = partition;
   at(-1);
+  thread_local const int32_t number = this_thread();
+  page_->thread.store(number);
   page_->in_call_since.store(std::max<int64_t>(steady_ms(), 1));
-  page_of_this_thread = page_;
 }
 
 void breadcrumb::leave() {
   if (!page_) return;
-  page_of_this_thread = nullptr;
   page_->in_call_since.store(0);
 }
 

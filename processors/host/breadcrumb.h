@@ -36,6 +36,7 @@ struct crumb_page {
   char processor[256];
   char topic[256];
   char content_hash[40];
+  std::atomic<int32_t> thread;  // that is in the call
 };
 
 class breadcrumb {

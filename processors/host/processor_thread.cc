@@ -32,16 +32,19 @@ void processor_thread::job::await_suspend(std::coroutine_handle<> h) {
 }
 
 runtime::task<void> processor_thread::run(std::move_only_function<void()> work) {
+  ++under_way_;
   if (!has_thread_) {
     std::move_only_function<int64_t()> call = [&work]() -> int64_t { return work(), 0; };
     runtime::io_op op(runtime::io_kind::call);
     op.out = &call;
     co_await op;
+    --under_way_;
     co_return;
   }
   if (!thread_.joinable()) thread_ = std::thread([this] { serve(); });
   job there(*this, work);
   co_await there;
+  --under_way_;
 }
 
 void processor_thread::serve() {

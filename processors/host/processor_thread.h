@@ -44,6 +44,8 @@ class processor_thread {
   // Runs `work` there; returns, on the calling shard, when that is done.
   runtime::task<void> run(std::move_only_function<void()> work);
 
+  // No run() is under way.
+  bool is_idle() const { return under_way_ == 0; }
   breadcrumb* crumb() const { return crumb_.get(); }
   // For code that runs in a process; that is used on this thread alone.
   const std::shared_ptr<guest_process>& process() const { return process_; }
@@ -68,6 +70,7 @@ class processor_thread {
   const bool has_thread_;
   const std::shared_ptr<breadcrumb> crumb_;
   const std::shared_ptr<guest_process> process_;
+  uint32_t under_way_ = 0;
   std::mutex lock_;
   std::condition_variable changed_;
   std::deque<job*> jobs_;

@@ -41,8 +41,9 @@ std::optional<pid_t> start_child(const char* name, const char* argument,
   posix_spawnattr_init(&attributes);
   posix_spawn_file_actions_addopen(&files, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
   posix_spawn_file_actions_addopen(&files, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
-  // By way of numbers that nobody wants, since one that is wanted may be another one's own.
-  constexpr int aside = 200;
+  // By way of numbers beyond all of them, since one that is wanted may be another one's own.
+  int aside = 0;
+  for (const passed_descriptor& d : given) aside = std::max({aside, d.mine + 1, d.there + 1});
   int last = STDERR_FILENO;
   for (const passed_descriptor& d : given) posix_spawn_file_actions_adddup2(&files, d.mine, aside + d.there);
   for (const passed_descriptor& d : given) {

@@ -258,8 +258,7 @@ callee_trouble guest_process::lost() {
   callee_trouble trouble{trouble_kind::died, {}, channel_->page().current.load()};
   switch (channel_->why()) {
     case channel::trouble::too_slow:
-      trouble.why =
-          fmt::format("its process did not return within processor.deadline.ms = {}", deadline_.count());
+      trouble.why = fmt::format("it did not return within processor.deadline.ms = {}", deadline_.count());
       break;
     case channel::trouble::gone: {
       // It may have closed its end of the pipe, and live.
@@ -270,7 +269,7 @@ callee_trouble guest_process::lost() {
         if (ended == 0) ::usleep(1000);
       }
       if (ended > 0) child_ = -1;
-      trouble.why = ended > 0 ? "its process " + describe_end(status) : "its process hung up";
+      trouble.why = ended > 0 ? "it " + describe_end(status) : "its process hung up";
       break;
     }
     default:

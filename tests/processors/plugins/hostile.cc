@@ -1,12 +1,15 @@
 // A processor that does to its broker what the record says, unless it was configured to be good.
+#include <chrono>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <millrace/processor.h>
 #include <new>
 #include <string>
 #include <string_view>
+#include <sys/socket.h>
+#include <thread>
 #include <unistd.h>
-#include <vector>
 
 class hostile {
  public:
@@ -30,8 +33,9 @@ class hostile {
     if (what == "leak") leak();
     if (what == "throw") throw std::string("something that is no exception");
     if (what == "flood") flood(context);
-    if (what == "nowhere") context.emit(millrace::output(77), "to", "an output that is not there");
+    if (what == "nowhere") context.emit(millrace::output(), "to", "an output that is not there");
     if (what == "socket") open_door();
+    if (what == "slow") std::this_thread::sleep_for(std::chrono::milliseconds(50));
     if (what == "hang")
       for (volatile int n = 0;; n = n + 1) {
       }
@@ -69,7 +73,7 @@ class hostile {
 
   // What it may not do in a process of its own.
   static void open_door() {
-    if (::fork() == 0) ::_exit(0);
+    if (::socket(AF_INET, SOCK_STREAM, 0) >= 0 || ::fork() == 0) std::abort();
     if (std::FILE* file = std::fopen("hostile-was-here", "w")) std::fclose(file);
   }
 
