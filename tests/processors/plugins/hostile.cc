@@ -2,7 +2,6 @@
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
-#include <cstring>
 #include <millrace/processor.h>
 #include <new>
 #include <string>
@@ -62,7 +61,10 @@ class hostile {
   // Ten gigabytes, each page touched.
   static void leak() {
     constexpr size_t piece = 64u << 20;
-    for (size_t got = 0; got < 10'000'000'000; got += piece) std::memset(new char[piece], 1, piece);
+    for (size_t got = 0; got < 10'000'000'000; got += piece) {
+      volatile char* leaked = new char[piece];
+      for (size_t at = 0; at < piece; at += 4096) leaked[at] = 1;
+    }
   }
 
   // A gigabyte of output.
