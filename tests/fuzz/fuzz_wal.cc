@@ -3,8 +3,8 @@
 // to the same bytes again.
 //
 // Input: a byte that says what it is: 0 a log told by its frames, 1 metadata entries (each a byte of kind,
-// two of length, its body), 2 the format of a checkpoint and its body, 3 meta.properties, 4 a log file as it is on a disk, 5
-// a metadata.log.
+// two of length, its body), 2 the format of a checkpoint and its body, 3 meta.properties, 4 a log file as it
+// is on a disk, 5 a metadata.log.
 //
 // covers: storage/wal/frame.cc storage/wal/reader.cc storage/meta_properties.cc
 // covers: storage/checkpoint.cc storage/metadata_codec.cc
