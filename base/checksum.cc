@@ -25,4 +25,9 @@ uint64_t xxh3(bytes_view bytes, uint64_t seed) noexcept {
   return XXH3_64bits_withSeed(bytes.data(), bytes.size(), seed);
 }
 
+hash128 xxh3_128(bytes_view bytes, uint64_t seed) noexcept {
+  const XXH128_hash_t hash = XXH3_128bits_withSeed(bytes.data(), bytes.size(), seed);
+  return {hash.high64, hash.low64};
+}
+
 }  // namespace millrace

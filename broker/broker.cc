@@ -35,6 +35,11 @@ storage::data_dir_options data_options(const node& whole) {
   store.cache_bytes = static_cast<uint64_t>(s.cache_bytes) / s.shards;
   store.producer_expiration_ms = s.producer_id_expiration_ms;
   store.retention_check_interval = std::chrono::milliseconds(std::min(s.retention_check_ms, check_ms_max));
+  store.compacts = s.compacts;
+  store.compaction_interval = std::chrono::milliseconds(std::min(s.compaction_interval_ms, check_ms_max));
+  store.compaction_map_bytes = static_cast<uint64_t>(s.compaction_map_bytes) / s.shards;
+  store.compaction_map_load = s.compaction_map_load;
+  store.compaction_bytes_per_second = s.compaction_bytes_per_second / s.shards;
   store.hold_bytes_max = static_cast<uint64_t>(s.processor_hold_bytes_max);
   store.hold_ms_max = s.processor_hold_ms_max;
   store.scrub_bytes_per_second = static_cast<uint64_t>(s.scrub_bytes_per_second) / s.shards;

@@ -11,9 +11,14 @@ namespace millrace::storage {
 
 namespace {
 
-constexpr char magic[8] = {'M', 'R', 'C', 'K', 'P', 'T', 0, 3};
+constexpr char magic[8] = {'M', 'R', 'C', 'K', 'P', 'T', 0, 4};
 constexpr size_t header_bytes = 24;
 constexpr uint64_t file_bytes_max = uint64_t{4} << 30;
+
+// Bits of a segment's flags; formats before 4 have the first alone.
+constexpr uint8_t flag_sums = 1;
+constexpr uint8_t flag_gaps = 2;
+constexpr uint8_t flag_swapping = 4;
 
 void put(field_writer& w, const producer_entry& e) {
   w.put(e.epoch);
@@ -58,7 +63,8 @@ void put(field_writer& w, const segment& s) {
   w.put(s.first_timestamp_ms);
   w.put(s.created_ms);
   w.put(s.modified_ms);
-  w.put(static_cast<uint8_t>(s.has_sums));
+  w.put(static_cast<uint8_t>((s.has_sums ? flag_sums : 0) | (s.may_have_gaps ? flag_gaps : 0) |
+                             (s.is_swapping ? flag_swapping : 0)));
   w.put(s.summed);
   w.put(s.rest_sum);
   w.put_bytes(s.tail);
@@ -78,11 +84,15 @@ segment get_segment(field_reader& r, int format) {
     s.first_timestamp_ms = r.get<int64_t>();
     s.created_ms = r.get<int64_t>();
     s.modified_ms = r.get<int64_t>();
-    s.has_sums = r.get<uint8_t>() != 0;
+    const auto flags = r.get<uint8_t>();
+    s.may_have_gaps = (flags & flag_gaps) != 0;
+    s.is_swapping = (flags & flag_swapping) != 0;
     s.summed = r.get<uint64_t>();
     s.rest_sum = r.get<uint64_t>();
-    s.has_sums = s.has_sums && s.summed <= s.written;
+    s.has_sums = (flags & flag_sums) != 0 && s.summed <= s.written;
   }
+  // Imported, or of a format that had no checksums: the former may have gaps, and nothing tells them apart.
+  if (format < 4) s.may_have_gaps = !s.has_sums;
   if (const bytes_view tail = r.get_bytes(); !tail.empty()) s.tail = slice::copy_of(tail);
   return s;
 }
@@ -94,6 +104,7 @@ void put(field_writer& w, const checkpoint_partition& p) {
   w.put(p.spilled_end.value());
   w.put(p.redo_from.value());
   w.put(p.producers_end.value());
+  w.put(p.cleaned_to.value());
   w.put(static_cast<uint32_t>(p.epochs.size()));
   for (const epoch_start& e : p.epochs) {
     w.put(e.epoch.value());
@@ -116,6 +127,7 @@ checkpoint_partition get_partition(field_reader& r, int format) {
   p.spilled_end = offset(r.get<int64_t>());
   p.redo_from = lsn(r.get<uint64_t>());
   p.producers_end = offset(r.get<int64_t>());
+  if (format >= 4) p.cleaned_to = offset(r.get<int64_t>());
   for (uint32_t n = r.get_count(12); n > 0 && r.ok(); --n) {
     epoch_start e;
     e.epoch = leader_epoch(r.get<int32_t>());

@@ -4,9 +4,9 @@
 // segments, their sparse sizes, the bytes of a last partial block, producers and epochs, and the position
 // of every processor. Together with the write-ahead log from `trim` on it is the shard's whole state.
 //
-// The file: magic "MRCKPT\0\3", length 8, XXH3 of the body 8, body. Little-endian; the body's fields are
+// The file: magic "MRCKPT\0\4", length 8, XXH3 of the body 8, body. Little-endian; the body's fields are
 // in the order of the structs below. Format 1 has no second lane; 1 and 2 know neither the age of a segment
-// nor its checksums.
+// nor its checksums; 1 to 3 nothing of compaction.
 //
 // Rules
 //   1. everything a checkpoint describes is durable before the checkpoint is written: segments, indexes
@@ -39,6 +39,7 @@ struct checkpoint_partition {
   lsn redo_from{0};
   // Producer state reflects the log up to here; replay updates it only from here on.
   offset producers_end{0};
+  offset cleaned_to{0};  // compacted up to here
   std::vector<epoch_start> epochs;
   std::vector<std::pair<producer_id, producer_entry>> producers;
   std::vector<segment> segments;  // without `index`

@@ -42,6 +42,11 @@ std::string sums_file(const std::string& directory, offset base) {
   return directory + "/" + segment_stem(base) + ".sums";
 }
 
+std::array<std::string, 4> files_of_segment(const std::string& directory, offset base) {
+  return {log_file(directory, base), index_file(directory, base), time_index_file(directory, base),
+          sums_file(directory, base)};
+}
+
 std::optional<partition_name> parse_partition_directory(std::string_view name) {
   const size_t dash = name.rfind('-');
   if (dash == std::string_view::npos || dash == 0 || dash + 1 == name.size()) return std::nullopt;

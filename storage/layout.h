@@ -11,12 +11,15 @@
 //     <base offset>.log|.index|.timeindex
 //     <base offset>.sums             checksums of its blocks (log/block_sums.h); not Kafka's
 //     *.deleted                      of segments that are gone, until file.delete.delay.ms is over
+//     *.swap                         of compacted segments, until they take the place of what they were made
+//     of
 //   import.manifest, <topic>-<partition>-import/
 //                                      what waits to be adopted, see import_manifest.h
 //
 // Every directory of Kafka's ends in -<number>, so ours must not: a topic may be called "wal".
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -41,8 +44,12 @@ std::string log_file(const std::string& directory, offset base);
 std::string index_file(const std::string& directory, offset base);
 std::string time_index_file(const std::string& directory, offset base);
 std::string sums_file(const std::string& directory, offset base);
+// All four.
+std::array<std::string, 4> files_of_segment(const std::string& directory, offset base);
 // What the names of a segment's files end with from the moment that it is gone until they are removed.
 inline constexpr std::string_view deleted_suffix = ".deleted";
+// Of a compacted segment's files until they take the place of those that it was made of.
+inline constexpr std::string_view swap_suffix = ".swap";
 
 // "orders-7" -> orders, 7. Nothing if the name has not that form.
 struct partition_name {

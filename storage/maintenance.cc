@@ -31,6 +31,7 @@ void store_core::become_read_only(const error& reason) {
   log::error("shard is read-only shard={} reason=\"{}\"", options_.shard, to_string(reason));
   room_.notify_all();
   maintenance_work_.set();
+  compaction_changed_.notify_all();
 }
 
 // Between hold() and release() remove() does not destroy the partition.
@@ -94,6 +95,8 @@ task<result<void>> store_core::maintain_once() {
     }
   }
   if (is_removal_due()) co_await remove_doomed(runtime::reactor::current().now());
+  auto served = co_await serve_compaction();
+  if (!served) co_return served;
   commit_mark through;
   for (log_lane& l : lanes_) {
     // Most brokers never write to the unsynced lane.
@@ -105,6 +108,24 @@ task<result<void>> store_core::maintain_once() {
     if (unspilled_bytes_ >= options_.unspilled_bytes_max / 2) through.include(l.writer->durable());
   }
   if (through != commit_mark{}) co_return co_await trim(through);
+  co_return {};
+}
+
+task<result<void>> store_core::serve_compaction() {
+  if (spill_asked_) {
+    const topic_partition_id id = *spill_asked_;
+    auto tidied = co_await tidy(id);
+    if (!tidied) co_return tidied;
+    auto spilled = co_await spill(id);
+    if (!spilled) co_return spilled;
+    spill_asked_.reset();
+  }
+  if (is_swap_due_) {
+    auto swapped = co_await swap_compacted();
+    if (!swapped) co_return swapped;
+    is_swap_due_ = false;
+  }
+  compaction_changed_.notify_all();
   co_return {};
 }
 
@@ -250,6 +271,8 @@ checkpoint store_core::snapshot() const {
     if (!MILLRACE_FAULT(producers_forgotten))
       p.producers.assign(log->producers().entries().begin(), log->producers().entries().end());
     p.segments = log->segments();
+    p.cleaned_to = log->cleaned_to();
+    show_compacted(p);
     if (MILLRACE_FAULT(tail_forgotten) && !p.segments.empty()) p.segments.back().tail = slice();
     c.partitions.push_back(std::move(p));
   }
@@ -267,7 +290,7 @@ std::vector<store_core::dead_segments> store_core::retire_segments() {
     std::vector<segment>& segments = log->segments();
     auto alive = segments.begin();
     while (!segments.empty() && alive != std::prev(segments.end()) && alive->end <= log->log_start()) ++alive;
-    if (alive == segments.begin() || maintained_.contains(id)) continue;
+    if (alive == segments.begin() || maintained_.contains(id) || is_being_compacted(id)) continue;
     hold(id);
     dead.push_back({log.get(), {std::move_iterator(segments.begin()), std::move_iterator(alive)}});
     segments.erase(segments.begin(), alive);
@@ -376,14 +399,16 @@ task<result<void>> store_core::finish(topic_partition_id id) {
 
 task<result<void>> store_core::close() {
   is_closing_ = true;
-  scrub_end_.request_abort();
+  background_end_.request_abort();
   retention_timer_.reset();
   removal_timer_.reset();
   maintenance_work_.set();
+  compaction_changed_.notify_all();
   // Frames that wait for space must not keep the broker from stopping: nobody was told of them.
   for (log_lane& l : lanes_) l.writer->stop_waiting_for_space();
   co_await maintenance_gate_.close();
   result<void> outcome = co_await stop_cleanly();
+  if (outcome) outcome = co_await settle_compacted();
   for (log_lane& l : lanes_) l.writer->stop();
   co_await writer_gate_.close();
   if (outcome) outcome = co_await write_checkpoint(true);

@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <limits>
 #include <string>
 
 #include "base/limits.h"
@@ -49,6 +50,14 @@ struct store_options {
   // for so long beyond its time (processor.hold.max.bytes, processor.hold.max.ms).
   uint64_t hold_bytes_max = uint64_t{1} << 30;
   int64_t hold_ms_max = 7 * 24 * 3600 * 1000LL;
+  // Compaction: how often it is looked for something to do (log.cleaner.backoff.ms), memory for keys on this
+  // shard and how full it may get (log.cleaner.dedupe.buffer.size, log.cleaner.io.buffer.load.factor), and
+  // bytes read and written a second (log.cleaner.io.max.bytes.per.second).
+  bool compacts = true;  // log.cleaner.enable
+  std::chrono::nanoseconds compaction_interval = std::chrono::seconds(15);
+  uint64_t compaction_map_bytes = 128 * limits::MiB;
+  double compaction_map_load = 0.9;
+  double compaction_bytes_per_second = std::numeric_limits<double>::max();
   // How fast segments are read again, in the background, to compare their checksums. 0: not at all.
   uint64_t scrub_bytes_per_second = 0;
 

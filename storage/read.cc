@@ -49,6 +49,7 @@ result<void> check_range(const partition_log& log, const read_request& request) 
 result<std::optional<timestamped_offset>> first_record_at(const slice& batch, int64_t timestamp_ms) {
   const auto header = protocol::batch_header::load(batch.data());
   timestamped_offset found;
+  if (header.record_count == 0) return std::nullopt;
   found.epoch = leader_epoch(header.leader_epoch);
   if (header.uses_append_time()) {
     if (header.max_timestamp < timestamp_ms) return std::nullopt;
@@ -101,6 +102,14 @@ task<result<fetched>> store_core::read(partition_log& log, read_request request)
   range.bytes_max = request.bytes_max;
   range.at_least_one = request.at_least_one_batch;
   auto found = co_await read_segment(id, range);
+  // Compaction may have left nothing from there to the segment's end.
+  while (found && found->bytes.empty() && found->next > range.from) {
+    partition_log* now = find(id);
+    if (!now) co_return fail(errc::unknown_topic_or_partition, "the partition is gone");
+    request.from = range.from = found->next;
+    if (auto cached = read_cached(*now, request)) co_return std::move(*cached);
+    found = co_await read_segment(id, range);
+  }
   if (!found) {
     // Its segment may have gone meanwhile, with the log start.
     partition_log* now = find(id);
@@ -114,10 +123,13 @@ task<result<fetched>> store_core::read(partition_log& log, read_request request)
 
 task<result<std::shared_ptr<segment_index>>> store_core::index_of(topic_partition_id id, offset base) {
   partition_log* log = find(id);
+  if (log) co_await name_lock::usable(log->names());
+  log = find(id);
   segment* described = log ? log->segment_of(base) : nullptr;
   if (!described || described->base != base)
     co_return fail(errc::unknown_topic_or_partition, "the partition is gone");
   if (described->index) co_return described->index;
+  const name_lock::use names(log->names());
   const std::string directory = spiller_.directory_of(*log);
   const uint32_t interval_bytes = log->config().index_interval_bytes;
   const segment copy = *described;
@@ -137,7 +149,11 @@ task<result<std::shared_ptr<segment_index>>> store_core::index_of(topic_partitio
 
 task<result<found_batches>> store_core::read_segment(topic_partition_id id, batch_range range) {
   partition_log* log = find(id);
+  if (log) co_await name_lock::usable(log->names());
+  log = find(id);
   if (!log) co_return fail(errc::unknown_topic_or_partition, "the partition is gone");
+  // Index and segment must be of one another.
+  std::optional<name_lock::use> names(std::in_place, log->names());
   const segment* holding = log->segment_of(range.from);
   if (!holding)
     co_return fail(errc::kafka_storage_error, "offset {} of {} is neither in memory nor in a segment",
@@ -149,6 +165,7 @@ task<result<found_batches>> store_core::read_segment(topic_partition_id id, batc
   range.first_ends_at = (*index)->last_offset_at(position);
   auto view = co_await checked_view_of(id, base);
   if (!view) co_return fail(view.error());
+  names.reset();
   auto found = co_await read_batches(*view, position, range);
   if (!found && find(id) == nullptr)
     co_return fail(errc::unknown_topic_or_partition, "the partition is gone");
@@ -174,9 +191,14 @@ task<result<void>> store_core::load_sums_of(topic_partition_id id, offset base) 
 }
 
 task<result<segment_view>> store_core::checked_view_of(topic_partition_id id, offset base) {
+  partition_log* log = find(id);
+  if (log) co_await name_lock::usable(log->names());
+  log = find(id);
+  if (!log) co_return fail(errc::unknown_topic_or_partition, "the partition is gone");
+  const name_lock::use names(log->names());
   auto sums = co_await load_sums_of(id, base);
   if (!sums) co_return fail(sums.error());
-  partition_log* log = find(id);
+  log = find(id);
   const segment* holding = log ? log->segment_of(base) : nullptr;
   if (!holding || holding->base != base)
     co_return fail(errc::unknown_topic_or_partition, "the partition is gone");
@@ -205,6 +227,10 @@ task<result<std::optional<timestamped_offset>>> store_core::search_batches(topic
       const batch_range range{from, below, step_bytes, true};
       auto found = co_await read_segment(id, range);
       if (!found) co_return fail(found.error());
+      if (found->bytes.empty() && found->next > from) {
+        from = found->next;
+        continue;
+      }
       batches.append(std::move(found->bytes));
     }
     if (batches.empty()) break;

@@ -77,7 +77,10 @@ task<result<void>> store_core::recover(std::vector<partition_spec> specs) {
     log->is_finished = known.is_clean;
     log->epochs().restore(std::move(p.epochs));
     for (const auto& [producer, entry] : p.producers) log->producers().restore(producer, entry);
+    log->set_cleaned_to(p.cleaned_to);
     producers_end_[p.id] = p.producers_end;
+    auto finished = co_await finish_swaps(*log);
+    if (!finished) co_return finished;
   }
   cursors_.insert(known.cursors.begin(), known.cursors.end());
 
@@ -115,6 +118,7 @@ task<result<void>> store_core::recover(std::vector<partition_spec> specs) {
   }
   begin_retention();
   maintenance_gate_.spawn(maintain());
+  if (options_.compacts) maintenance_gate_.spawn(compact_now_and_then());
   if (options_.scrub_bytes_per_second > 0) maintenance_gate_.spawn(scrub());
   co_return {};
 }

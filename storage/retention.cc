@@ -5,49 +5,9 @@
 #include <limits>
 #include <vector>
 
-#include "storage/log/roll.h"
+#include "storage/log/span.h"
 
 namespace millrace::storage {
-
-namespace {
-
-// A segment, or what will be one.
-struct span {
-  offset end{0};
-  uint64_t bytes = 0;
-  int64_t newest_ms = -1;
-};
-
-// `written_ms` stands in for timestamps that records do not have; -1 if that is not known either.
-int64_t newest_of(int64_t timestamp_ms, int64_t written_ms) {
-  return timestamp_ms >= 0 ? timestamp_ms : written_ms;
-}
-
-std::vector<span> spans_of(const partition_log& log, int64_t now_ms) {
-  std::vector<span> spans;
-  segment_shape last;
-  for (const segment& s : log.segments()) {
-    spans.push_back({s.end, s.size_bytes(), newest_of(s.max_timestamp_ms, s.modified_ms)});
-    last = shape_of(s);
-  }
-  const tail_cache& cache = log.cache();
-  for (size_t i = cache.unspilled(); i < cache.size(); ++i) {
-    const cached_batch& batch = cache[i];
-    if (spans.empty() || must_roll(last, batch, log.id(), log.config(), now_ms)) {
-      spans.emplace_back();
-      last = segment_shape{};
-      last.base = batch.base;
-    }
-    span& s = spans.back();
-    s.end = batch.last.next();
-    s.bytes += batch.bytes.size();
-    s.newest_ms = std::max(s.newest_ms, newest_of(batch.max_timestamp_ms, now_ms));
-    add_to(last, batch, now_ms);
-  }
-  return spans;
-}
-
-}  // namespace
 
 offset retention_point(const partition_log& log, int64_t now_ms, std::optional<offset> held_from,
                        const hold_limits& limits) {

@@ -79,11 +79,11 @@ task<void> store_core::scrub() {
         scrubbed_bytes_ += read;
         const auto pause = std::chrono::nanoseconds(
             static_cast<int64_t>(read * 1'000'000'000 / options_.scrub_bytes_per_second));
-        co_await shard.sleep(pause, &scrub_end_);
+        co_await shard.sleep(pause, &background_end_);
       }
       if (is_closing_) co_return;
     }
-    co_await shard.sleep(rest_between_rounds, &scrub_end_);
+    co_await shard.sleep(rest_between_rounds, &background_end_);
   }
 }
 

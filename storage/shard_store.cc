@@ -36,7 +36,14 @@ result<partition_log*> store_core::create(partition_spec spec) {
 }
 
 task<result<void>> store_core::remove(topic_partition_id id) {
-  while (maintained_.contains(id)) co_await maintained_changed_.wait();
+  while (maintained_.contains(id) || compacting_ == id) {
+    if (compacting_ == id) {
+      is_compacted_log_leaving_ = true;
+      co_await compaction_changed_.wait();
+    } else {
+      co_await maintained_changed_.wait();
+    }
+  }
   const auto found = logs_.find(id);
   if (found == logs_.end())
     co_return fail(errc::unknown_topic_or_partition, "no such partition on this shard");
@@ -78,6 +85,8 @@ store_stats store_core::stats() const {
   s.cached_bytes = cached_bytes_;
   s.checkpoints = checkpoints_;
   s.retired_segments = retired_segments_;
+  s.compactions = compactions_;
+  s.compacted_bytes = compacted_bytes_;
   s.scrubbed_bytes = scrubbed_bytes_;
   s.damaged_blocks = damaged_blocks_;
   s.damaged_checksums = damaged_checksums_;

@@ -90,6 +90,9 @@ struct store_stats {
   uint64_t checkpoints = 0;
   uint64_t wal_bytes = 0;  // allocated on disk
   uint64_t retired_segments = 0;
+  // Since the start: runs over one log that came to their end, and bytes that compaction has read.
+  uint64_t compactions = 0;
+  uint64_t compacted_bytes = 0;
   // Since the start: read by the scrub, and what was found wrong by it or by readers.
   uint64_t scrubbed_bytes = 0;
   uint64_t damaged_blocks = 0;     // of segments

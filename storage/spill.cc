@@ -1,7 +1,6 @@
 #include "storage/spill.h"
 
 #include <algorithm>
-#include <array>
 #include <cstring>
 #include <string_view>
 #include <unordered_set>
@@ -29,9 +28,9 @@ constexpr uint64_t spill_write_bytes = 1 * limits::MiB;
 
 constexpr std::string_view segment_suffixes[] = {".log", ".index", ".timeindex", ".sums"};
 
-std::array<std::string, 4> files_of_segment(const std::string& directory, offset base) {
-  return {layout::log_file(directory, base), layout::index_file(directory, base),
-          layout::time_index_file(directory, base), layout::sums_file(directory, base)};
+// Whether a roll has ended it and then failed: nothing may be added to it any more.
+bool has_ended(const segment& s) {
+  return s.has_sums && s.summed % sum_block_bytes != 0;
 }
 
 }  // namespace
@@ -54,8 +53,9 @@ task<result<void>> spiller::spill(partition_log& log, uint64_t& spilled_bytes) {
     const tail_cache& cache = log.cache();
     const int64_t now_ms = runtime::reactor::current().wall_clock_ms();
     result<void> step;
-    if (log.segments().empty() || must_roll(shape_of(log.segments().back()), cache[cache.unspilled()],
-                                            log.id(), log.config(), now_ms)) {
+    if (log.segments().empty() || has_ended(log.segments().back()) ||
+        must_roll(shape_of(log.segments().back()), cache[cache.unspilled()], log.id(), log.config(),
+                  now_ms)) {
       step = co_await roll(log);
     } else {
       step = co_await write_some(log, spilled_bytes);
@@ -86,6 +86,7 @@ task<result<void>> spiller::prepare_directory(partition_log& log) {
       const bool is_segment = std::ranges::any_of(
           segment_suffixes, [&entry](std::string_view suffix) { return entry.name.ends_with(suffix); });
       const bool is_left_over = entry.name.ends_with(layout::deleted_suffix) ||
+                                entry.name.ends_with(layout::swap_suffix) ||
                                 (is_segment && !known.contains(entry.name.substr(0, dot)));
       if (!is_left_over) continue;
       auto removed = co_await fs::unlink(directory + "/" + entry.name);
@@ -251,7 +252,7 @@ task<result<void>> spiller::roll(partition_log& log) {
   }
   const offset base = log.spilled_end();
   // Whatever an earlier run left under these names is not part of the log.
-  for (const std::string& path : files_of_segment(directory, base)) {
+  for (const std::string& path : layout::files_of_segment(directory, base)) {
     auto created = co_await runtime::file::open(path, {.create = true, .truncate = true});
     if (!created) co_return fail(created.error());
     auto closed = co_await created->close();
@@ -277,6 +278,7 @@ task<result<void>> spiller::roll(partition_log& log) {
 // Gives the active segment its exact size and complete indexes, synced. `is_final`: nothing will be added to
 // it.
 task<result<void>> spiller::close_active(partition_log& log, bool is_final) {
+  log.is_finished = false;  // should it fail half-way
   auto indexed = co_await need_index(log);
   if (!indexed) co_return indexed;
   auto summing = co_await need_sums(log);
@@ -401,7 +403,7 @@ task<result<void>> spiller::remove_files(std::string topic_name, topic_partition
 
 task<std::vector<std::string>> spiller::doom_segment(std::string directory, offset base) {
   std::vector<std::string> doomed;
-  for (const std::string& path : files_of_segment(directory, base)) {
+  for (const std::string& path : layout::files_of_segment(directory, base)) {
     const std::string after = path + std::string(layout::deleted_suffix);
     auto renamed = co_await fs::rename(path, after);
     files_.drop(path);
@@ -421,6 +423,7 @@ task<result<segment_view>> spiller::view_of(std::string directory, segment descr
   view.tail = described.tail;
   view.base = described.base;
   view.end = described.end;
+  view.may_have_gaps = described.may_have_gaps;
   if (described.has_sums && described.sums && described.sums->is_loaded) view.sums = described.sums;
   view.summed = described.summed;
   view.rest_sum = described.rest_sum;
@@ -456,7 +459,7 @@ task<result<loaded_index>> spiller::load_index(segment_view view, segment descri
   const std::function<bool(uint64_t, bytes_view)> note = [&building, interval_bytes](uint64_t position,
                                                                                      bytes_view head) {
     const auto h = protocol::batch_header::load(head.data());
-    building.note_batch(offset(h.last_offset()), h.max_timestamp, static_cast<uint32_t>(position),
+    building.note_batch(offset(h.last_offset()), timestamp_of_index(h), static_cast<uint32_t>(position),
                         static_cast<uint32_t>(h.size_bytes()), interval_bytes);
     return true;
   };

@@ -2,11 +2,13 @@
 //
 // The work is divided by file: append.cc (the append section), read.cc, maintenance.cc (spill, relog,
 // checkpoint, eviction; one coroutine), retain.cc (what goes for its age or size; the same coroutine),
-// recovery.cc (opening). All of it runs on the owning shard, so the
-// state needs no lock; what matters is what may change across an await:
+// clean.cc (compaction, another coroutine) and swap.cc (its end, in maintenance), recovery.cc (opening). All
+// of it runs on the owning shard, so the state needs no lock; what matters is what may change across an
+// await:
 //   - a partition_log stays at its address until remove(), which waits for maintenance to let go of it
 //   - only maintenance spills, rolls and relogs; appends only add behind the end
-//   - readers copy what they need (segment_view) before they await
+//   - readers copy what they need (segment_view) before they await; whoever opens files by name holds
+//     log/name_lock.h meanwhile
 //
 // There are two write-ahead logs (lanes): frames of partitions with durability `sync` are synced before they
 // count; those of `os` and `memory` are only written. A partition is in one lane for as long as the broker
@@ -28,9 +30,12 @@
 #include "runtime/gate.h"
 #include "runtime/timer.h"
 #include "storage/checkpoint.h"
+#include "storage/compaction.h"
 #include "storage/fault.h"
+#include "storage/log/batch_filter.h"
 #include "storage/log/file_pool.h"
 #include "storage/log/partition_log.h"
+#include "storage/log/segment_writer.h"
 #include "storage/retention.h"
 #include "storage/shard_store.h"
 #include "storage/spill.h"
@@ -140,6 +145,7 @@ class store_core final : public shard_store, private damage_listener {
   // maintenance.cc
   task<void> maintain();
   task<result<void>> maintain_once();
+  task<result<void>> serve_compaction();
   task<result<void>> trim(commit_mark through);
   task<result<void>> spill(topic_partition_id id);
   void relog(partition_log& log);
@@ -176,6 +182,44 @@ class store_core final : public shard_store, private damage_listener {
   task<result<void>> tidy(topic_partition_id id);
   bool has_dead_segments() const;
   bool is_removal_due() const;
+  // clean.cc
+  // New segments of a log, which wait to be put into the place of their sources.
+  struct segment_swap {
+    std::vector<offset> sources;  // by their bases; the first one is that of the new segment
+    segment made;
+    bool is_done = false;
+  };
+  struct compacted_log {
+    topic_partition_id id;
+    offset cleaned_to{0};
+    std::vector<segment_swap> swaps;
+  };
+  using window_step = std::function<result<bool>(const slice& batches)>;
+  task<void> compact_now_and_then();
+  task<void> compact_all();
+  task<std::vector<topic_partition_id>> dirty_logs();
+  task<bool> compact_log(topic_partition_id id);
+  task<result<void>> compact_scope(compacted_log& made, compaction_scope scope);
+  task<result<void>> compact_group(compacted_log& made, const std::vector<offset>& sources,
+                                   batch_filter& filter);
+  task<result<void>> walk_segment(topic_partition_id id, offset base, const window_step& step,
+                                  const std::vector<std::byte>* kept = nullptr,
+                                  segment_writer* writer = nullptr);
+  task<void> pause_after(uint64_t bytes);
+  task<void> hand_over_compacted();
+  compaction_scope compaction_scope_now(const partition_log& log);
+  bool is_compaction_unwanted(const topic_partition_id& id) const;
+
+  // swap.cc
+  task<result<void>> swap_compacted();
+  task<result<void>> swap_held();
+  task<result<void>> swap_log(compacted_log& c);
+  task<result<void>> rename_swaps(partition_log& log, compacted_log& c);
+  task<result<void>> finish_swaps(partition_log& log);
+  task<result<void>> settle_compacted();
+  void show_compacted(checkpoint_partition& p) const;
+  bool is_being_compacted(const topic_partition_id& id) const;
+
   task<void> retire_files(dead_segments dead);
   task<void> remove_doomed(runtime::time_point until);
 
@@ -254,7 +298,18 @@ class store_core final : public shard_store, private damage_listener {
   std::deque<doomed_file> doomed_;
   uint64_t retired_segments_ = 0;
 
-  runtime::abort_source scrub_end_;
+  std::vector<compacted_log> compacted_;
+  bool is_swap_due_ = false;                       // maintenance is asked to put them into their place
+  bool are_swaps_named_ = false;                   // the newest checkpoint may say that segments are swapping
+  std::optional<topic_partition_id> spill_asked_;  // by compaction
+  std::optional<topic_partition_id> compacting_;   // files are read and written for it
+  bool is_compacted_log_leaving_ = false;          // and it is about to be removed
+  std::unordered_set<topic_partition_id> uncompactable_;  // in this run
+  runtime::condition compaction_changed_;
+  uint64_t compactions_ = 0;
+  uint64_t compacted_bytes_ = 0;
+
+  runtime::abort_source background_end_;
   uint64_t scrubbed_bytes_ = 0;
   uint64_t damaged_blocks_ = 0;
   uint64_t damaged_checksums_ = 0;

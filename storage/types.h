@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <string>
 #include <string_view>
 
@@ -73,7 +74,13 @@ struct partition_config {
   int64_t retention_ms = 7 * 24 * 3600 * 1000LL;
   int64_t retention_bytes = -1;
   int64_t file_delete_delay_ms = 60'000;  // file.delete.delay.ms
+  // Whether only the newest record of each key is kept, when (dirty_ratio_min: min.cleanable.dirty.ratio; the
+  // lags: min. and max.compaction.lag.ms), and how long a tombstone is (delete.retention.ms).
   bool is_compacted = false;
+  double dirty_ratio_min = 0.5;
+  int64_t compaction_lag_min_ms = 0;
+  int64_t compaction_lag_max_ms = std::numeric_limits<int64_t>::max();
+  int64_t delete_retention_ms = 24 * 3600 * 1000LL;
   timestamp_type timestamps = timestamp_type::create_time;
   storage::durability durability = storage::durability::sync;
 

@@ -130,6 +130,11 @@ result<settings> make_settings(const config& given) {
   s.direct_io = given.boolean("storage.direct");
   s.scrub_bytes_per_second = given.integer("storage.scrub.bytes.per.second");
   s.retention_check_ms = given.integer("log.retention.check.interval.ms");
+  s.compacts = given.boolean("log.cleaner.enable");
+  s.compaction_interval_ms = given.integer("log.cleaner.backoff.ms");
+  s.compaction_map_bytes = given.integer("log.cleaner.dedupe.buffer.size");
+  s.compaction_map_load = to_number(given.required("log.cleaner.io.buffer.load.factor"));
+  s.compaction_bytes_per_second = to_number(given.required("log.cleaner.io.max.bytes.per.second"));
   s.processor_hold_bytes_max = given.integer("processor.hold.max.bytes");
   s.processor_hold_ms_max = given.integer("processor.hold.max.ms");
 

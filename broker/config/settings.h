@@ -41,6 +41,11 @@ struct settings {
   bool direct_io = true;
   int64_t scrub_bytes_per_second = 0;
   int64_t retention_check_ms = 0;
+  bool compacts = true;
+  int64_t compaction_interval_ms = 0;
+  int64_t compaction_map_bytes = 0;
+  double compaction_map_load = 0;
+  double compaction_bytes_per_second = 0;
   int64_t processor_hold_bytes_max = 0;
   int64_t processor_hold_ms_max = 0;
 

@@ -118,6 +118,12 @@ topic_settings make_topic_settings(const config& broker, const topic_overrides& 
   s.retention_ms = read.integer("retention.ms");
   s.retention_bytes = read.integer("retention.bytes");
   s.file_delete_delay_ms = read.integer("file.delete.delay.ms");
+  s.dirty_ratio_min = to_number(read.text("min.cleanable.dirty.ratio"));
+  s.compaction_lag_min_ms = read.integer("min.compaction.lag.ms");
+  s.compaction_lag_max_ms = read.integer("max.compaction.lag.ms");
+  s.delete_retention_ms = read.integer("delete.retention.ms");
+  // As in Kafka: what is to be compacted in time must be out of the active segment in time.
+  if (s.is_compacted) s.segment_ms = std::min(s.segment_ms, s.compaction_lag_max_ms);
   return s;
 }
 

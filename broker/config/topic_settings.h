@@ -36,6 +36,10 @@ struct topic_settings {
   int64_t retention_ms = -1;
   int64_t retention_bytes = -1;
   int64_t file_delete_delay_ms = 0;
+  double dirty_ratio_min = 0.5;
+  int64_t compaction_lag_min_ms = 0;
+  int64_t compaction_lag_max_ms = 0;
+  int64_t delete_retention_ms = 0;
 };
 
 // Checks one override as a client sends it; gives its plain form, or INVALID_CONFIG with a sentence.

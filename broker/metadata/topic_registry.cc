@@ -71,6 +71,10 @@ storage::partition_config topic_registry::partition_config_of(const topic_settin
           .retention_bytes = s.is_deleted_by_age ? s.retention_bytes : -1,
           .file_delete_delay_ms = s.file_delete_delay_ms,
           .is_compacted = s.is_compacted,
+          .dirty_ratio_min = s.dirty_ratio_min,
+          .compaction_lag_min_ms = s.compaction_lag_min_ms,
+          .compaction_lag_max_ms = s.compaction_lag_max_ms,
+          .delete_retention_ms = s.delete_retention_ms,
           .timestamps = s.is_log_append_time ? storage::timestamp_type::log_append_time
                                              : storage::timestamp_type::create_time,
           .durability = durability_of(s.kept)};

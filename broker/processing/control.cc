@@ -9,7 +9,7 @@
 #include "broker/processing/entries.h"
 #include "broker/processing/processing.h"
 #include "broker/shard_context.h"
-#include "runtime/io_op.h"
+#include "runtime/off_shard.h"
 #include "runtime/reactor.h"
 #include "runtime/shards.h"
 
@@ -29,14 +29,6 @@ deploy_outcome outcome_of(const processors::deployed_processor& p) {
           .version = p.code->version(),
           .content_hash = p.code->content_hash(),
           .notes = {}};
-}
-
-// Blocking file calls, away from the shard.
-task<void> off_shard(std::move_only_function<void()> work) {
-  std::move_only_function<int64_t()> call = [&work]() -> int64_t { return work(), 0; };
-  runtime::io_op op(runtime::io_kind::call);
-  op.out = &call;
-  co_await op;
 }
 
 }  // namespace
@@ -154,7 +146,7 @@ task<result<processors::deployed_processor>> processor_control::prepare(processo
     code = processors::deployment::load_code(*spec, library, whole_.library_directory_);
     accused = processors::quarantine::read(whole_.whole_.config.data_directory);
   };
-  co_await off_shard(load);
+  co_await runtime::off_shard(load);
   if (!code) co_return fail(errc::invalid_config, "processor {}: {}", entry.name, code.error().message);
   auto prepared = processors::deployment::prepare(std::move(*spec), std::move(*code));
   if (!prepared) co_return fail(prepared.error());
@@ -307,7 +299,7 @@ task<result<void>> processor_control::resume(std::string name) {
     const auto pardon = [this, &pardoned, &name] {
       pardoned = processors::quarantine::pardon(whole_.whole_.config.data_directory, name);
     };
-    co_await off_shard(pardon);
+    co_await runtime::off_shard(pardon);
     if (!pardoned) co_return pardoned;
     again.quarantined.clear();
   }

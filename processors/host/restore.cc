@@ -119,15 +119,24 @@ std::optional<std::vector<offset>> shard_host::take_snapshot(flow& f, const std:
                                                              bytes_view file) {
   std::vector<offset> from(f.changelog_count());
   std::string why;
-  if (auto header = load_snapshot(file, *f.state)) {
+  // Looked at before anything of it is believed: what it puts into the state stays there.
+  if (auto header = check_snapshot(file, f.state->store_count())) {
     bool is_ours = header->owner == f.key && header->changelogs.size() == f.changelog_count();
+    bool is_too_old = false;
     for (size_t i = 0; is_ours && i < from.size(); ++i) {
+      const storage::partition_log& changes = *store_.find(f.changelog(i));
       from[i] = header->changelogs[i].next;
-      is_ours =
-          header->changelogs[i].id == f.changelog(i) && from[i] <= store_.find(f.changelog(i))->log_end();
+      is_ours = header->changelogs[i].id == f.changelog(i) && from[i] <= changes.log_end();
+      // Compaction may have taken a key's deletion that came behind it.
+      is_too_old |= changes.cleaned_to() > from[i];
     }
-    if (is_ours) return from;
-    why = "it is of other changelogs";
+    if (is_ours && !is_too_old) {
+      header = load_snapshot(file, *f.state);
+      if (header) return from;
+      why = header.error().message;
+    } else {
+      why = is_ours ? "its changelogs were compacted since" : "it is of other changelogs";
+    }
   } else {
     why = header.error().message;
   }

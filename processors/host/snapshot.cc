@@ -102,7 +102,10 @@ std::optional<std::vector<std::byte>> snapshot_writer::next() {
   return std::nullopt;
 }
 
-result<snapshot_header> load_snapshot(bytes_view file, partition_state& into) {
+namespace {
+
+// `into` may be null.
+result<snapshot_header> walk_snapshot(bytes_view file, size_t stores, partition_state* into) {
   if (file.size() < sizeof(magic) || std::memcmp(file.data(), magic, sizeof(magic)) != 0)
     return fail(errc::corruption, "it does not begin as a snapshot of this version");
   storage::field_reader r(file.subspan(sizeof(magic)));
@@ -126,12 +129,22 @@ result<snapshot_header> load_snapshot(bytes_view file, partition_state& into) {
       const auto store = fields.get<uint32_t>();
       const std::string key = fields.get_text();
       const std::string value = fields.get_text();
-      if (!fields.ok() || store >= into.store_count()) return fail(errc::corruption, "an entry does not fit");
-      if (!into.restore(store, key, value))
+      if (!fields.ok() || store >= stores) return fail(errc::corruption, "an entry does not fit");
+      if (into && !into->restore(store, key, value))
         return fail(errc::limit_exceeded, "its entries take more memory than the processor may have");
       ++entries;
     }
   }
+}
+
+}  // namespace
+
+result<snapshot_header> check_snapshot(bytes_view file, size_t stores) {
+  return walk_snapshot(file, stores, nullptr);
+}
+
+result<snapshot_header> load_snapshot(bytes_view file, partition_state& into) {
+  return walk_snapshot(file, into.store_count(), &into);
 }
 
 std::string snapshot_path(const std::string& directory, const storage::cursor_key& owner) {

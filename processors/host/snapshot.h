@@ -60,6 +60,8 @@ class snapshot_writer {
 // Reads a whole file: puts its entries into `into` and gives its header. errc::corruption if it is damaged;
 // errc::limit_exceeded if the entries do not fit the state's limit.
 result<snapshot_header> load_snapshot(bytes_view file, partition_state& into);
+// Whether the whole file is one, of a state with so many stores at most; its header.
+result<snapshot_header> check_snapshot(bytes_view file, size_t stores);
 
 // Its path under `directory`.
 std::string snapshot_path(const std::string& directory, const storage::cursor_key& owner);

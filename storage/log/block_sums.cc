@@ -10,7 +10,12 @@ namespace millrace::storage {
 
 namespace {
 
-constexpr char magic[8] = {'M', 'R', 'S', 'U', 'M', 'S', 0, 1};
+constexpr char magic[7] = {'M', 'R', 'S', 'U', 'M', 'S', 0};
+constexpr size_t version_at = sizeof(magic);
+constexpr size_t base_at = 8;
+constexpr size_t mark_bytes = 8;
+constexpr size_t marks_head_bytes = 16;
+constexpr size_t bytes_without_crc = 16;
 
 uint32_t check_of(const std::byte* entry, offset base, uint64_t n) {
   return static_cast<uint32_t>(xxh3(bytes_view(entry, 12), static_cast<uint64_t>(base.value()) + n));
@@ -18,20 +23,60 @@ uint32_t check_of(const std::byte* entry, offset base, uint64_t n) {
 
 }  // namespace
 
-std::vector<std::byte> encode_sums_header(offset base) {
+uint32_t check_of_batch(const std::byte* header, offset base, uint32_t position) {
+  return static_cast<uint32_t>(
+      xxh3(bytes_view(header, bytes_without_crc), static_cast<uint64_t>(base.value()) + position));
+}
+
+std::vector<std::byte> encode_batch_marks(offset base, const std::vector<batch_mark>& marks) {
+  std::vector<std::byte> out(marks_head_bytes + marks.size() * mark_bytes);
+  std::byte* to = out.data() + marks_head_bytes;
+  for (const batch_mark& m : marks) {
+    store_le<uint32_t>(to, m.position);
+    store_le<uint32_t>(to + 4, m.check);
+    to += mark_bytes;
+  }
+  store_le<uint64_t>(out.data(), marks.size());
+  store_le<uint64_t>(out.data() + 8,
+                     xxh3(bytes_view(out).subspan(marks_head_bytes), static_cast<uint64_t>(base.value())));
+  return out;
+}
+
+std::optional<std::vector<batch_mark>> decode_batch_marks(bytes_view file, offset base,
+                                                          uint64_t segment_bytes) {
+  int version = 0;
+  if (!is_sums_header(file, base, &version) || version != sums_version_with_marks) return std::nullopt;
+  const uint64_t blocks = (segment_bytes + sum_block_bytes - 1) / sum_block_bytes;
+  const uint64_t at = sums_header_bytes + blocks * sums_entry_bytes;
+  if (file.size() < at + marks_head_bytes) return std::nullopt;
+  const bytes_view items = file.subspan(at + marks_head_bytes);
+  if (load_le<uint64_t>(file.data() + at) != items.size() / mark_bytes || items.size() % mark_bytes != 0 ||
+      load_le<uint64_t>(file.data() + at + 8) != xxh3(items, static_cast<uint64_t>(base.value())))
+    return std::nullopt;
+  std::vector<batch_mark> marks(items.size() / mark_bytes);
+  const std::byte* from = items.data();
+  for (batch_mark& m : marks) {
+    m = {load_le<uint32_t>(from), load_le<uint32_t>(from + 4)};
+    from += mark_bytes;
+  }
+  return marks;
+}
+
+std::vector<std::byte> encode_sums_header(offset base, int version) {
   std::vector<std::byte> out(sums_header_bytes);
   std::memcpy(out.data(), magic, sizeof(magic));
-  store_le<int64_t>(out.data() + sizeof(magic), base.value());
+  out[version_at] = static_cast<std::byte>(version);
+  store_le<int64_t>(out.data() + base_at, base.value());
   return out;
 }
 
 bool is_sums_header(bytes_view file, offset base, int* version) {
   if (version) *version = 0;
-  if (file.size() < sums_header_bytes || std::memcmp(file.data(), magic, sizeof(magic) - 1) != 0)
-    return false;
-  if (version) *version = static_cast<int>(file[sizeof(magic) - 1]);
-  return static_cast<char>(file[sizeof(magic) - 1]) == magic[7] &&
-         load_le<int64_t>(file.data() + sizeof(magic)) == base.value();
+  if (file.size() < sums_header_bytes || std::memcmp(file.data(), magic, sizeof(magic)) != 0) return false;
+  const int is = static_cast<int>(file[version_at]);
+  if (version) *version = is;
+  return is >= sums_version && is <= sums_version_with_marks &&
+         load_le<int64_t>(file.data() + base_at) == base.value();
 }
 
 void encode_sums_entry(std::byte* to, offset base, uint64_t n, const sums_entry& entry) {

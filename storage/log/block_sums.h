@@ -2,11 +2,19 @@
 //
 //   header   16 bytes: magic "MRSUMS\0\1" (its last byte is the version), base offset of the segment (8)
 //   entries  16 bytes each: XXH3 of a block (8), its length (4), check (4)
+//   marks    version 2 only: their number (8), XXH3 of what follows, seeded with the base offset (8), then 8
+//   bytes
+//            for each batch: its position (4), check (4)
 //
 // Little-endian. Entry n is of the block that begins at n * 64 KiB; `length` is 65536 but for the last entry
 // of a segment that has ended. `check` is the low half of the XXH3 of the entry's first 12 bytes, seeded with
 // base offset + n, so that damage to this file is not taken for damage to the segment, nor an entry for
 // another's.
+//
+// Version 2 is of segments that compaction has written, whole and for good. Between their batches offsets may
+// be missing, so that a changed offset in a damaged block would not be noticed by what is beside it. The
+// check of a mark is the low half of the XXH3 of what the batch's CRC does not cover (the first 16 bytes),
+// seeded with base offset + position.
 //
 // Entries are only ever added. Those of whole blocks are written when the segment is synced for a checkpoint,
 // behind the data, so the checkpoint names a file that has them; what follows the last whole block of the
@@ -36,7 +44,22 @@ struct sums_entry {
   uint32_t length = 0;
 };
 
-std::vector<std::byte> encode_sums_header(offset base);
+inline constexpr int sums_version = 1;
+inline constexpr int sums_version_with_marks = 2;
+
+struct batch_mark {
+  uint32_t position = 0;
+  uint32_t check = 0;
+};
+// Requires: `header` is that of the batch at `position`.
+uint32_t check_of_batch(const std::byte* header, offset base, uint32_t position);
+std::vector<std::byte> encode_batch_marks(offset base, const std::vector<batch_mark>& marks);
+// Out of a `.sums` file, behind the entries for a segment of `segment_bytes`. Nothing if there are none, or
+// if they are damaged.
+std::optional<std::vector<batch_mark>> decode_batch_marks(bytes_view file, offset base,
+                                                          uint64_t segment_bytes);
+
+std::vector<std::byte> encode_sums_header(offset base, int version = sums_version);
 // False: no such file, or of another segment; `version` is what it says, where it is one.
 bool is_sums_header(bytes_view file, offset base, int* version = nullptr);
 void encode_sums_entry(std::byte* to, offset base, uint64_t n, const sums_entry& entry);
@@ -86,6 +109,9 @@ class block_sums {
   void forget(size_t n) noexcept {
     if (states_[n] == block_state::intact) states_[n] = block_state::unread;
   }
+  // Of a segment with gaps, once they were needed; nothing if they are damaged or missing.
+  std::optional<std::vector<batch_mark>> marks;
+  bool are_marks_loaded = false;
   // What was written so far was compared up to here, behind the entries.
   uint64_t rest_compared_to = 0;
   // Where what the checkpoint's `rest_sum` is of ends, if that is behind what the file now counts as holding:

@@ -12,12 +12,14 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "base/types.h"
 #include "storage/log/epoch_cache.h"
+#include "storage/log/name_lock.h"
 #include "storage/log/producer_state.h"
 #include "storage/log/segment.h"
 #include "storage/log/tail_cache.h"
@@ -114,6 +116,12 @@ class partition_log {
   lsn redo_from() const noexcept { return redo_from_; }
   void set_redo_from(lsn at) noexcept { redo_from_ = at; }
 
+  // Compaction has been here: below, each key occurs once.
+  offset cleaned_to() const noexcept { return cleaned_to_; }
+  void set_cleaned_to(offset to) noexcept { cleaned_to_ = to; }
+  // Held by whoever opens segments' files.
+  const std::shared_ptr<name_lock>& names() const noexcept { return names_; }
+
   // Puts back what a checkpoint says. Requires: nothing was pushed yet.
   void restore(offset log_start, offset spilled_end, lsn redo_from, std::vector<segment> segments);
 
@@ -135,6 +143,8 @@ class partition_log {
   offset cache_start_{0};  // where the log began in memory when there was no segment
   leader_epoch epoch_;
   lsn redo_from_{0};
+  offset cleaned_to_{0};
+  std::shared_ptr<name_lock> names_ = std::make_shared<name_lock>();
   tail_cache cache_;
   producer_state producers_;
   epoch_cache epochs_;

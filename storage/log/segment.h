@@ -40,6 +40,13 @@ struct segment {
   // Null until needed.
   std::shared_ptr<block_sums> sums;
 
+  // Batches may be missing between others: compaction took them, here or where the segment was imported
+  // from. Else a gap is damage.
+  bool may_have_gaps = false;
+  // In a checkpoint: it replaces segments of which one has its name; unless that was done already its files
+  // have names that end in ".swap".
+  bool is_swapping = false;
+
   // Entries that are in the files and synced; more may be in `index`.
   uint32_t offset_entries_saved = 0;
   uint32_t time_entries_saved = 0;

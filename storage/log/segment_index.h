@@ -17,6 +17,7 @@
 
 #include "base/bytes.h"
 #include "base/types.h"
+#include "protocol/record_batch.h"
 
 namespace millrace::storage {
 
@@ -33,6 +34,12 @@ struct time_index_entry {
 
 inline constexpr size_t offset_index_entry_bytes = 8;
 inline constexpr size_t time_index_entry_bytes = 12;
+
+// What the time index is told of a batch: its largest timestamp; -1, which it passes over, if compaction
+// has left nothing but the header.
+inline int64_t timestamp_of_index(const protocol::batch_header& h) noexcept {
+  return h.record_count == 0 ? -1 : h.max_timestamp;
+}
 
 class segment_index {
  public:

@@ -8,6 +8,7 @@
 #include "base/limits.h"
 #include "protocol/batch_header_check.h"
 #include "protocol/record_batch.h"
+#include "runtime/fs.h"
 #include "storage/fault.h"
 
 namespace millrace::storage {
@@ -21,25 +22,42 @@ using protocol::batch_header_bytes;
 constexpr uint64_t read_slack_bytes = 16 * limits::KiB;
 constexpr uint64_t walk_window_bytes = 256 * limits::KiB;
 constexpr size_t magic_at = 16;
+// Of the smallest batches in the largest segment.
+constexpr uint64_t marks_bytes_max = 512 * limits::MiB;
 
 bool is_batch(const batch_header& h) {
   return protocol::problem_of(h) == protocol::header_problem::none;
 }
 
-// Segments that were imported, or begun by an older format, have no checksums. The former may have gaps,
-// where a compaction took whole batches.
-bool may_have_gaps(const segment_view& view) {
-  return !view.sums;
-}
-
 // Whether a batch at `base` can follow what ends before `expected`.
 bool goes_on(const segment_view& view, int64_t base, int64_t expected) {
-  return may_have_gaps(view) ? base >= expected : base == expected;
+  return view.may_have_gaps ? base >= expected : base == expected;
 }
 
-// Whether nothing of the batch can have changed: all that its CRC does not cover is compared with what is
-// known.
-bool is_intact(const segment_view& view, bytes_view batch, const batch_header& h, offset expected) {
+// Where there are gaps the batch before it does not tell a batch's offset, but its mark does.
+bool has_its_mark(const segment_view& view, bytes_view batch, uint64_t position) {
+  if (!view.sums || !view.sums->marks) return true;
+  const std::vector<batch_mark>& marks = *view.sums->marks;
+  const auto mark = std::ranges::lower_bound(marks, position, {}, &batch_mark::position);
+  return mark != marks.end() && mark->position == position &&
+         mark->check == check_of_batch(batch.data(), view.base, mark->position);
+}
+
+task<result<void>> load_marks(const segment_view& view) {
+  if (!view.may_have_gaps || !view.sums || view.sums->are_marks_loaded) co_return {};
+  const std::string path = view.path.substr(0, view.path.rfind('.')) + ".sums";
+  auto file = co_await runtime::fs::read_file(path, marks_bytes_max);
+  if (!file && file.error().code != errc::not_found) co_return fail(file.error());
+  if (file) view.sums->marks = decode_batch_marks(*file, view.base, view.written);
+  view.sums->are_marks_loaded = true;
+  co_return {};
+}
+
+// Whether nothing of the batch at `position` can have changed: all that its CRC does not cover is compared
+// with what is known.
+bool is_intact(const segment_view& view, uint64_t position, bytes_view batch, const batch_header& h,
+               offset expected) {
+  if (!has_its_mark(view, batch, position)) return false;
   if (expected != no_offset && !goes_on(view, h.base_offset, expected.value())) return false;
   if (h.last_offset() >= view.end.value() && view.end.value() > 0) return false;
   if (!view.epochs.empty()) {
@@ -51,14 +69,15 @@ bool is_intact(const segment_view& view, bytes_view batch, const batch_header& h
   return protocol::has_valid_crc(batch);
 }
 
-// Where in `bytes`, from `begin` on, a batch is that can only be one of ours; size() if there is none. The
-// last 60 bytes are not looked at.
-uint64_t next_intact(const segment_view& view, bytes_view bytes, uint64_t begin, offset at_least) {
+// Where in `bytes`, which lie at `position`, from `begin` on, a batch is that can only be one of ours; size()
+// if there is none. The last 60 bytes are not looked at.
+uint64_t next_intact(const segment_view& view, uint64_t position, bytes_view bytes, uint64_t begin,
+                     offset at_least) {
   for (uint64_t p = begin; p + batch_header_bytes <= bytes.size(); ++p) {
     if (bytes[p + magic_at] != static_cast<std::byte>(protocol::batch_magic)) continue;
     const batch_header h = batch_header::load(bytes.data() + p);
     if (!is_batch(h) || h.base_offset < at_least.value() || h.size_bytes() > bytes.size() - p) continue;
-    if (!is_intact(view, bytes.subspan(p, h.size_bytes()), h, no_offset)) continue;
+    if (!is_intact(view, position + p, bytes.subspan(p, h.size_bytes()), h, no_offset)) continue;
     // A record may hold whole batches: those do not go on as the log does.
     const uint64_t after = p + h.size_bytes();
     if (after + batch_header_bytes <= bytes.size()) {
@@ -68,6 +87,11 @@ uint64_t next_intact(const segment_view& view, bytes_view bytes, uint64_t begin,
     return p;
   }
   return bytes.size();
+}
+
+// Where to look on when nothing of the segment lies at `from` or behind.
+offset end_of(const segment_view& view, offset from) {
+  return view.may_have_gaps ? std::max(view.end, from) : from;
 }
 
 std::unexpected<error> damaged(const segment_view& view, uint64_t position, offset from) {
@@ -151,6 +175,8 @@ task<result<checked_bytes>> read_checked(const segment_view& view, uint64_t at, 
 
 // Judges each batch by itself.
 task<result<found_batches>> read_suspect(const segment_view& view, uint64_t position, batch_range range) {
+  auto marked = co_await load_marks(view);
+  if (!marked) co_return fail(marked.error());
   offset expected = position == 0 ? view.base : no_offset;
   offset first_ends_at = range.first_ends_at.value_or(no_offset);
   uint64_t wanted = std::max(range.bytes_max + read_slack_bytes, walk_window_bytes);
@@ -173,7 +199,7 @@ task<result<found_batches>> read_suspect(const segment_view& view, uint64_t posi
         break;
       }
       if (is_sane && h.size_bytes() <= bytes.size() - at &&
-          is_intact(view, bytes.subspan(at, h.size_bytes()), h, expected)) {
+          is_intact(view, position + at, bytes.subspan(at, h.size_bytes()), h, expected)) {
         const uint64_t after = at + h.size_bytes();
         first_ends_at = no_offset;
         expected = offset(h.next_offset());
@@ -193,7 +219,7 @@ task<result<found_batches>> read_suspect(const segment_view& view, uint64_t posi
       const offset bad_from = expected != no_offset        ? expected
                               : first_ends_at != no_offset ? first_ends_at
                                                            : view.base;
-      const uint64_t next = next_intact(view, bytes, at + 1, bad_from);
+      const uint64_t next = next_intact(view, position, bytes, at + 1, bad_from);
       const bool is_found = next < bytes.size();
       const offset bad_below =
           is_found ? offset(batch_header::load(bytes.data() + next).base_offset) : view.end;
@@ -213,8 +239,9 @@ task<result<found_batches>> read_suspect(const segment_view& view, uint64_t posi
       is_cut = true;
       break;
     }
-    if (!found.bytes.empty() || is_last) co_return found;
+    if (!found.bytes.empty()) co_return found;
     if (!is_cut && at + batch_header_bytes <= bytes.size()) co_return found;  // refused by the range
+    if (is_last) break;
     if (at == 0) {
       wanted = std::max(2 * wanted, batch_header::load(bytes.data()).size_bytes());
     } else {
@@ -222,6 +249,7 @@ task<result<found_batches>> read_suspect(const segment_view& view, uint64_t posi
     }
     position += at;
   }
+  found.next = end_of(view, range.from);
   co_return found;
 }
 
@@ -281,7 +309,10 @@ task<result<found_batches>> read_batches(const segment_view& view, uint64_t posi
       position += begin;
       wanted = std::max<uint64_t>(size, range.bytes_max);
     } else {
-      if (at_end || bytes.empty()) co_return found;
+      if (at_end || bytes.empty()) {
+        found.next = end_of(view, range.from);
+        co_return found;
+      }
       position += begin;
       wanted = range.bytes_max + read_slack_bytes;
     }

@@ -54,6 +54,7 @@ struct segment_view {
   slice tail;
   offset base{0};
   offset end{0};
+  bool may_have_gaps = false;  // between its batches (segment.h)
 
   // Null where nothing is known of its blocks.
   std::shared_ptr<block_sums> sums;
@@ -89,8 +90,10 @@ struct batch_range {
 };
 
 struct found_batches {
-  slice bytes;              // whole batches, possibly none
-  offset next = no_offset;  // one past the last of them
+  slice bytes;  // whole batches, possibly none
+  // One past the last of them; if there are none, where to look further: range.from if what is there was
+  // refused by the bounds, the segment's end if nothing of it lies at range.from or behind.
+  offset next = no_offset;
 };
 
 // Finds the range, beginning at `position`, which must be where a batch begins that is not behind

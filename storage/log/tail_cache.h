@@ -74,6 +74,18 @@ class tail_cache {
     return freed;
   }
 
+  // Drops spilled batches that end below `to`; returns the bytes set free.
+  uint64_t drop_spilled_below(offset to) {
+    uint64_t freed = 0;
+    while (unspilled_ > 0 && batches_.front().last < to) {
+      freed += batches_.front().bytes.size();
+      batches_.pop_front();
+      --unspilled_;
+    }
+    bytes_ -= freed;
+    return freed;
+  }
+
   // Index of the batch that holds `at`; size() if it is above all. Requires: not below front().base.
   size_t find(offset at) const noexcept {
     size_t low = 0, high = batches_.size();

@@ -31,6 +31,7 @@ runtime::task<void> read_segment(slice bytes, size_t in_file, sums_kind kind) {
   view.tail = bytes.sub(in_file, bytes.size() - in_file);
 
   view.end = offset(1000);
+  view.may_have_gaps = kind == sums_kind::none || in_file % 3 == 0;
   if (kind != sums_kind::none) {
     view.sums = std::make_shared<block_sums>(offset(0));
     view.sums->begin_building({}, kind == sums_kind::right);
@@ -38,6 +39,16 @@ runtime::task<void> read_segment(slice bytes, size_t in_file, sums_kind kind) {
     view.rest_sum = view.sums->rest_sum();
     view.summed = view.sums->summed();
     view.rest_end = in_file;
+    if (view.may_have_gaps && in_file >= protocol::batch_header_bytes) {
+      std::vector<std::byte> beside = encode_sums_header(offset(0), sums_version_with_marks);
+      beside.resize(sums_header_bytes + (in_file + sum_block_bytes - 1) / sum_block_bytes * sums_entry_bytes);
+      const std::vector<batch_mark> marks{{0, check_of_batch(written_part.data(), offset(0), 0)}};
+      const std::vector<std::byte> section = encode_batch_marks(offset(0), marks);
+      beside.insert(beside.end(), section.begin(), section.end());
+      auto sums_file = co_await runtime::file::open("/segment.sums", options);
+      const auto put = co_await sums_file->write(0, beside);
+      if (!put) co_return;
+    }
     if (in_file % 2 == 0) view.epochs = {{leader_epoch(0), offset(0)}};
   }
 

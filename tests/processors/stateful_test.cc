@@ -198,6 +198,37 @@ TEST_F(stateful_test, a_snapshot_bounds_what_a_start_reads) {
   });
 }
 
+// A key's deletion may be gone from what comes behind it.
+TEST_F(stateful_test, a_snapshot_older_than_what_was_compacted_is_not_used) {
+  const deployment what = deploy<counter_traits>("c", {{"padding", "100"}});
+  host_.snapshot_after_bytes = 20'000;
+  std::map<std::string, int64_t> state;
+  values out;
+  live(counter_topics, what, [&](bench& b) -> task<void> {
+    b.host->start();
+    co_await settled(*b.host, *b.store);
+    for (int i = 0; i < 300; ++i) {
+      const values input{"k" + std::to_string(i % 7)};
+      for (const std::string& line : counted(input, state)) out.push_back(line);
+      const auto durable = co_await b.store->wait_durable(b.produce("in", input));
+      EXPECT_TRUE(durable);
+    }
+    co_await settled(*b.host, *b.store);
+    EXPECT_GE(b.status("c").counters.snapshots, 1u);
+  });
+  live(counter_topics, what, [&](bench& b) -> task<void> {
+    storage::partition_log& changes = b.log("c-counts-changelog");
+    changes.set_cleaned_to(changes.log_end());
+    b.host->start();
+    co_await settled(*b.host, *b.store);
+    EXPECT_GE(b.status("c").counters.records_restored, 300u);
+    b.produce("in", {"k1", "new"});
+    for (const std::string& line : counted({"k1", "new"}, state)) out.push_back(line);
+    co_await settled(*b.host, *b.store);
+    EXPECT_EQ(co_await all_of(b, "in.counts"), out);
+  });
+}
+
 TEST_F(stateful_test, state_beyond_its_limit_pauses_its_processor_and_nothing_else) {
   const deployment what = deploy<counter_traits>("c", {{"padding", "1000"}}, [](processor_spec& s) {
     s.state_bytes_max = 10'000;

@@ -1,6 +1,7 @@
 // What happens within a life: producers, readers, topics that come and go, a disk that fills up.
 #include <algorithm>
 #include <chrono>
+#include <iterator>
 #include <utility>
 
 #include "base/checksum.h"
@@ -22,9 +23,23 @@ topic_partition_id life::pick(uint32_t shard, prng& random, bool plain_only) {
     ids.push_back(log.id());
   });
   std::sort(ids.begin(), ids.end());
+  std::vector<topic_partition_id> compacted;
+  std::ranges::copy_if(ids, std::back_inserter(compacted),
+                       [](const auto& id) { return is_compacted(id.topic); });
+  if (!compacted.empty() && random.one_in(3))
+    return compacted[random.below(std::min<size_t>(compacted.size(), 5))];
   // A few partitions get most of the work, so that they roll.
   const uint64_t n = random.one_in(3) ? ids.size() : std::min<uint64_t>(ids.size(), 4);
   return ids[random.below(n)];
+}
+
+void life::know_appended(const topic_partition_id& id, const protocol::checked_batch& batch,
+                         const appended& done, const std::string& name, durability kept) {
+  if (is_compacted(id.topic)) {
+    for (record_seen& r : records_of(batch, done.base_offset.value())) known_.know(id, std::move(r), kept);
+  } else {
+    known_.know(id, batch_seen{done.base_offset.value(), done.last_offset.value() + 1, name, 0}, kept);
+  }
 }
 
 task<bool> life::append_and_wait(uint32_t shard, topic_partition_id id, std::string name, int records,
@@ -33,7 +48,9 @@ task<bool> life::append_and_wait(uint32_t shard, topic_partition_id id, std::str
   // A tenth of the names is of long ago.
   const int64_t age_ms = xxh3(as_bytes(name)) % 10 == 0 ? 4 * day_ms : 0;
   const int64_t timestamp_ms = reactor::current().wall_clock_ms() - age_ms;
-  const protocol::checked_batch batch = make_batch(name, records, value_bytes, timestamp_ms);
+  const protocol::checked_batch batch =
+      is_compacted(id.topic) ? make_keyed_batch(name, records, value_bytes % 2'000, timestamp_ms)
+                             : make_batch(name, records, value_bytes, timestamp_ms);
   auto admitted = co_await store.admit(batch.size_bytes());
   if (!admitted) co_return false;
   partition_log* log = store.find(id);
@@ -45,7 +62,7 @@ task<bool> life::append_and_wait(uint32_t shard, topic_partition_id id, std::str
   if (!durable || disk().has_crashed()) co_return false;
   ++story_.outcome.acknowledged;
   const durability kept = story_.durability_of(id.topic);
-  known_.know(id, {done->base_offset.value(), done->last_offset.value() + 1, name, 0}, kept);
+  know_appended(id, batch, *done, name, kept);
   log = store.find(id);
   if (log) known_.saw_watermark(id, log->high_watermark().value(), kept);
   if (log && log->high_watermark() <= done->last_offset)
@@ -118,7 +135,7 @@ task<void> life::produce_idempotent(uint32_t shard, size_t index, prng random) {
     if (!durable || disk().has_crashed()) co_return;
     story_.producers[index].last->acked_at = done->base_offset.value();
     ++story_.outcome.acknowledged;
-    known_.know(p.target, {done->base_offset.value(), done->last_offset.value() + 1, sent.name, 0}, kept);
+    know_appended(p.target, batch, *done, sent.name, kept);
     if (log = store.find(p.target); log) known_.saw_watermark(p.target, log->high_watermark().value(), kept);
   }
 }
@@ -143,7 +160,11 @@ task<void> life::read_now_and_then(uint32_t shard, prng random) {
     const durability kept = story_.durability_of(id.topic);
     known_.saw_watermark(id, watermark, kept);
     known_.saw_log_start(id, got->log_start.value(), kept);
-    for (const batch_seen& batch : batches_of(got->records)) known_.know(id, batch, kept);
+    if (is_compacted(id.topic)) {
+      for (record_seen& r : records_of(got->records)) known_.know(id, std::move(r), kept);
+    } else {
+      for (const batch_seen& batch : batches_of(got->records)) known_.know(id, batch, kept);
+    }
     co_await reactor::current().sleep(std::chrono::microseconds(random.below(4'000)));
   }
 }

@@ -78,6 +78,7 @@ int main(int argc, char** argv) {
     sum.duplicates += r.duplicates;
     sum.suffixes_lost += r.suffixes_lost;
     sum.changes += r.changes;
+    sum.compactions += r.compactions;
     if (r.failure) {
       fmt::print("seed {} failed: {}\nrepeat with: crash_test --seed {} --points 1\n", seed, *r.failure,
                  seed);
@@ -88,8 +89,8 @@ int main(int argc, char** argv) {
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();
   fmt::print(
       "{} crashes in {} stories, {} disk changes, {} appends, {} acknowledged, {} derived, {} duplicates, "
-      "{} losses that were allowed; {:.1f} s\n",
+      "{} losses that were allowed, {} compactions; {:.1f} s\n",
       sum.lives, stories, sum.changes, sum.appended, sum.acknowledged, sum.derived, sum.duplicates,
-      sum.suffixes_lost, seconds);
+      sum.suffixes_lost, sum.compactions, seconds);
   return 0;
 }

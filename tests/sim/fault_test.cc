@@ -63,6 +63,14 @@ constexpr seeded_fault faults[] = {
     {"sums_not_compared", "blocks are served without a look at their checksums"},
     {"sums_not_saved", "a checkpoint counts on checksums that were not written"},
     {"sums_not_synced", "a checkpoint counts on checksums that were not synced"},
+    {"compaction_keeps_the_older", "of each key an older record is kept"},
+    {"compaction_passes_cursor", "compaction does not ask what a processor still needs"},
+    {"tombstones_go_at_once", "tombstones are not kept for their time"},
+    {"compacted_not_synced", "a checkpoint names compacted segments that were not synced"},
+    {"swap_names_not_synced", "a checkpoint names compacted segments whose names are not durable"},
+    {"swapped_before_checkpoint", "compacted segments take their place before a checkpoint names them"},
+    {"swap_not_finished", "recovery leaves compacted segments beside those that they replace"},
+    {"swap_mark_stays", "a checkpoint still says that segments are swapping when the next ones are written"},
     {"metadata_not_synced", "a topic's creation is acknowledged before it is durable"},
 };
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <fmt/format.h>
+#include <limits>
 #include <map>
 #include <utility>
 
@@ -46,6 +47,66 @@ protocol::checked_batch make_batch(const std::string& name, int records, size_t 
   return protocol::trusted_batch(builder.build(options));
 }
 
+bool is_compacted(const uuid& topic) {
+  return topic == id_of(7) || (topic >= id_of(9) && topic <= id_of(11));
+}
+
+bool keeps_tombstones(const uuid& topic) {
+  return topic == id_of(7) || topic == id_of(10);
+}
+
+protocol::checked_batch make_keyed_batch(const std::string& name, int records, size_t value_bytes,
+                                         int64_t timestamp_ms) {
+  prng random(xxh3(as_bytes(name)));
+  protocol::batch_builder builder;
+  for (int i = 0; i < records; ++i) {
+    const std::string key = fmt::format("k{}", random.below(6));
+    const std::string value = name + std::string(value_bytes, 'v');
+    std::optional<bytes_view> stored;
+    if (!random.one_in(5)) stored = as_bytes(value);
+    builder.add(timestamp_ms, as_bytes(key), stored);
+  }
+  return protocol::trusted_batch(builder.build({}));
+}
+
+namespace {
+
+void add_records(std::vector<record_seen>& found, bytes_view plain, int32_t count, int64_t base) {
+  protocol::record_iterator it(plain, count);
+  for (protocol::record_view r; it.next(r);) {
+    record_seen seen{base + r.offset_delta, r.key ? std::string(as_text(*r.key)) : "?"};
+    seen.is_tombstone = r.is_tombstone();
+    seen.digest = r.value ? xxh3(*r.value, 1) : 0;
+    found.push_back(std::move(seen));
+  }
+}
+
+}  // namespace
+
+std::vector<record_seen> records_of(const protocol::checked_batch& batch, int64_t base) {
+  std::vector<record_seen> found;
+  add_records(found, batch.records, batch.record_count(), base);
+  return found;
+}
+
+std::vector<record_seen> records_of(const iobuf& records) {
+  std::vector<record_seen> found;
+  for (const slice& piece : records.slices()) {
+    for (size_t at = 0; at < piece.size();) {
+      const auto header = protocol::batch_header::load(piece.data() + at);
+      const slice batch = piece.sub(at, header.size_bytes());
+      at += header.size_bytes();
+      auto plain = protocol::plain_records(batch, header, 64 << 20);
+      if (protocol::has_valid_crc(batch) && plain) {
+        add_records(found, *plain, header.record_count, header.base_offset);
+      } else {
+        found.push_back({header.base_offset, "broken"});
+      }
+    }
+  }
+  return found;
+}
+
 std::string first_key(const slice& batch) {
   const auto header = protocol::batch_header::load(batch.data());
   auto plain = protocol::plain_records(batch, header, 64 << 20);
@@ -83,6 +144,15 @@ partition_config config_for(const story& s, const uuid& topic) {
     if (n % 3 == 0) config.retention_ms = 3 * 24 * 3600 * 1000LL;
     config.file_delete_delay_ms = static_cast<int64_t>(n % 4) * 10;
   }
+  if (is_compacted(topic)) {
+    config.is_compacted = true;
+    config.segment_bytes = 8 * 1024;
+    config.index_interval_bytes = 256;
+    config.dirty_ratio_min = 0.01;
+    config.delete_retention_ms = keeps_tombstones(topic) ? 1'000 * 24 * 3600 * 1000LL : 0;
+    config.retention_ms = config.retention_bytes = -1;
+    if (n == 11 && s.has_retention) config.retention_bytes = 30'000;
+  }
   return config;
 }
 
@@ -103,6 +173,9 @@ task<bool> life::open() {
   o.open_segments_max = 16;
   o.admit_wait_max = std::chrono::milliseconds(500);
   o.retention_check_interval = std::chrono::milliseconds(5);
+  o.compaction_interval = std::chrono::milliseconds(4);
+  o.compaction_map_bytes = 1 * limits::KiB;
+  o.hold_ms_max = 1'000 * 24 * 3600 * 1000LL;
   if (story_.has_scrub) o.scrub_bytes_per_second = 20 * limits::MiB;
   // A life may begin a day or two away from where the clock of the one before stood.
   o.producer_expiration_ms = 4 * 24 * 3600 * 1000LL;
@@ -179,8 +252,8 @@ void life::derive(uint32_t shard, partition_log& log, const slice& stored) {
   }
 }
 
-task<std::vector<batch_seen>> life::read_everything(shard_store& store, topic_partition_id id) {
-  std::vector<batch_seen> all;
+task<iobuf> life::read_everything(shard_store& store, topic_partition_id id) {
+  iobuf all;
   offset from = store.find(id)->log_start();
   while (!is_over()) {
     partition_log* log = store.find(id);
@@ -189,7 +262,7 @@ task<std::vector<batch_seen>> life::read_everything(shard_store& store, topic_pa
     auto got = co_await store.read(*log, request);
     log = store.find(id);
     if (!got && from < log->log_start()) {  // retention went by while this was reading
-      all.clear();
+      all = iobuf();
       from = log->log_start();
       continue;
     }
@@ -202,7 +275,7 @@ task<std::vector<batch_seen>> life::read_everything(shard_store& store, topic_pa
       known_.fail("read {} at {} gives nothing", log->directory_name(), from);
       break;
     }
-    for (batch_seen& batch : batches_of(got->records)) all.push_back(std::move(batch));
+    for (const slice& piece : got->records.slices()) all.append(piece);
     from = got->next;
   }
   co_return all;
@@ -220,6 +293,7 @@ void life::check_follower(shard_store& store, const partition_log& log) {
 // No crash may leave a block that differs from its checksum, nor one without.
 void life::check_integrity(const shard_store& store) {
   const store_stats stats = store.stats();
+  story_.outcome.compactions += stats.compactions;
   if (is_over() || (stats.damaged_blocks == 0 && stats.damaged_checksums == 0)) return;
   known_.fail("{} damaged blocks, {} damaged checksums", stats.damaged_blocks, stats.damaged_checksums);
 }
@@ -255,13 +329,23 @@ task<void> life::check_shard(uint32_t shard) {
   std::sort(ids.begin(), ids.end());
   std::map<topic_partition_id, std::vector<batch_seen>> contents;
   for (const topic_partition_id& id : ids) {
-    auto found = co_await read_everything(store, id);
+    const iobuf read = co_await read_everything(store, id);
     if (is_over()) co_return;
     const partition_log* log = store.find(id);
     check_follower(store, *log);
-    const bool is_whole = known_.compare(id, found, log->log_start().value(), log->high_watermark().value(),
-                                         log->log_end().value());
-    contents[id] = std::move(found);
+    const int64_t start = log->log_start().value();
+    const int64_t watermark = log->high_watermark().value();
+    const int64_t end = log->log_end().value();
+    bool is_whole = true;
+    if (is_compacted(id.topic)) {
+      const int64_t held_from =
+          is_followed(id) ? store.cursor({follower_id, id}).value_or(0) : std::numeric_limits<int64_t>::max();
+      is_whole =
+          known_.compare(id, records_of(read), start, watermark, end, keeps_tombstones(id.topic), held_from);
+    } else {
+      contents[id] = batches_of(read);
+      is_whole = known_.compare(id, contents[id], start, watermark, end);
+    }
     if (is_whole) continue;
     // Producers whose acknowledged batches went with the end of the log begin anew.
     for (producer& p : story_.producers) {
@@ -317,6 +401,17 @@ task<void> life::read_damaged(uint32_t shard) {
       if (!got) {
         ++story_.outcome.hidden;
         from = from.next();
+        continue;
+      }
+      if (is_compacted(id.topic)) {
+        for (const record_seen& r : records_of(got->records)) {
+          const auto there = known_.partitions[id].records.find(r.offset);
+          const bool is_other = is_synced && there != known_.partitions[id].records.end() &&
+                                (there->second.key != r.key || there->second.digest != r.digest);
+          if (r.key == "broken" || is_other)
+            known_.fail("a flipped bit was served at {} of {}", r.offset, id.topic.to_string());
+        }
+        from = std::max(got->next, from.next());
         continue;
       }
       for (const batch_seen& batch : batches_of(got->records)) {

@@ -36,14 +36,25 @@ inline constexpr int flows = 2;
 inline constexpr uint64_t first_followed_topic = 4;
 inline constexpr uint64_t followed_topics = 4;
 
+// Topic 7, which is followed, and 9 to 11 are compacted.
+bool is_compacted(const uuid& topic);
+// Those of 7 and 10 keep them for longer than any story lasts, of the others they go at once.
+bool keeps_tombstones(const uuid& topic);
+
 // The n-th topic, or whatever else has an id.
 uuid id_of(uint64_t n);
 
 // A batch whose first record has `name` as its key; values are made of the name, too.
 protocol::checked_batch make_batch(const std::string& name, int records, size_t value_bytes,
                                    int64_t timestamp_ms, int64_t producer_id = -1, int32_t sequence = -1);
+// For compacted topics: records of few keys, some of them tombstones; which, follows from the name.
+protocol::checked_batch make_keyed_batch(const std::string& name, int records, size_t value_bytes,
+                                         int64_t timestamp_ms);
 std::string first_key(const slice& batch);
 std::vector<batch_seen> batches_of(const iobuf& records);
+std::vector<record_seen> records_of(const iobuf& records);
+// Of a batch that was stored at `base`.
+std::vector<record_seen> records_of(const protocol::checked_batch& batch, int64_t base);
 
 // A client that numbers its batches, and what it does not know the fate of.
 struct producer {
@@ -111,7 +122,9 @@ class life {
   task<void> read_damaged(uint32_t shard);
   void check_integrity(const shard_store& store);
   void check_follower(shard_store& store, const partition_log& log);
-  task<std::vector<batch_seen>> read_everything(shard_store& store, topic_partition_id id);
+  task<iobuf> read_everything(shard_store& store, topic_partition_id id);
+  void know_appended(const topic_partition_id& id, const protocol::checked_batch& batch, const appended& done,
+                     const std::string& name, durability kept);
   task<void> work();
   task<void> work_on_shard(uint32_t shard);
   task<void> produce_plain(uint32_t shard, prng random);

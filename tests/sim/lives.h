@@ -20,6 +20,7 @@ struct run_result {
   uint64_t derived = 0;
   uint64_t duplicates = 0;
   uint64_t suffixes_lost = 0;  // by partitions of durability os or memory
+  uint64_t compactions = 0;    // of one log each
   uint64_t changes = 0;        // of the disk
   uint64_t hidden = 0;         // offsets that were refused because a bit had been flipped
   std::optional<std::string> failure;

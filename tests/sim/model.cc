@@ -39,9 +39,18 @@ void model::ended(ending how) {
   for (auto& [id, p] : partitions) p.worst_end = std::max(p.worst_end, how);
 }
 
-bool model::compare(const topic_partition_id& id, const std::vector<batch_seen>& found, int64_t log_start,
-                    int64_t watermark, int64_t log_end) {
+void model::know(const topic_partition_id& id, record_seen record, storage::durability kept) {
+  record.survives = survives(kept);
   partition_model& p = partitions[id];
+  const auto [at, is_new] = p.records.emplace(record.offset, record);
+  if (!is_new && (at->second.key != record.key || at->second.digest != record.digest))
+    fail("{}: offset {} holds {} and {}", name_of(id), record.offset, at->second.key, record.key);
+  record_seen& newest = p.newest[record.key];
+  if (newest.key.empty() || newest.offset < record.offset) newest = record;
+}
+
+void model::compare_marks(const topic_partition_id& id, const partition_model& p, int64_t log_start,
+                          int64_t watermark, int64_t log_end) {
   if (!(log_start <= watermark && watermark <= log_end))
     fail("{}: log start {}, high watermark {}, log end {}", name_of(id), log_start, watermark, log_end);
   if (const int64_t promised = p.watermark[static_cast<int>(p.worst_end)]; watermark < promised)
@@ -49,6 +58,71 @@ bool model::compare(const topic_partition_id& id, const std::vector<batch_seen>&
   if (const int64_t promised = std::max(p.log_start, p.log_start_seen[static_cast<int>(p.worst_end)]);
       log_start < promised)
     fail("{}: log start went back from {} to {}", name_of(id), promised, log_start);
+}
+
+// From now on all of it has been seen, and recovery has made it durable whatever the partition promises.
+void model::all_seen(partition_model& p, int64_t log_start, int64_t watermark) {
+  for (int64_t& mark : p.watermark) mark = watermark;
+  p.log_start = log_start;
+  for (int64_t& seen : p.log_start_seen) seen = log_start;
+  p.worst_end = ending::stop;
+}
+
+bool model::compare(const topic_partition_id& id, const std::vector<record_seen>& found, int64_t log_start,
+                    int64_t watermark, int64_t log_end, bool are_tombstones_kept, int64_t held_from) {
+  partition_model& p = partitions[id];
+  compare_marks(id, p, log_start, watermark, log_end);
+  std::map<int64_t, const record_seen*> at;
+  std::map<std::string, const record_seen*> newest;
+  for (const record_seen& r : found) {
+    if (!at.empty() && r.offset <= at.rbegin()->first)
+      fail("{}: offset {} follows {}", name_of(id), r.offset, at.rbegin()->first);
+    at[r.offset] = &r;
+    newest[r.key] = &r;
+  }
+  if (!at.empty() && at.rbegin()->first >= watermark)
+    fail("{}: offset {} is readable, the high watermark is {}", name_of(id), at.rbegin()->first, watermark);
+  bool lost_a_suffix = false;
+  for (const auto& [offset, r] : p.records) {
+    if (offset < log_start) continue;
+    if (offset >= watermark && r.survives < p.worst_end) {
+      lost_a_suffix = true;
+      continue;
+    }
+    const auto there = at.find(offset);
+    if (there != at.end() && (there->second->key != r.key || there->second->digest != r.digest))
+      fail("{}: offset {} held {} and now holds {}", name_of(id), offset, r.key, there->second->key);
+    if (there == at.end() && offset >= held_from)
+      fail("{}: {} at offset {} is gone before a processor at {} has read it", name_of(id), r.key, offset,
+           held_from);
+  }
+  for (const auto& [key, r] : p.newest) {
+    const auto there = newest.find(key);
+    if (r.offset >= watermark && r.survives < p.worst_end) continue;
+    const bool may_be_gone = r.offset < log_start || (r.is_tombstone && !are_tombstones_kept);
+    if (there == newest.end() ? !may_be_gone : there->second->offset < r.offset && r.offset >= log_start)
+      fail("{}: the newest of {} was at offset {}{} and is {}", name_of(id), key, r.offset,
+           r.is_tombstone ? " (a tombstone)" : "",
+           there == newest.end() ? "gone" : fmt::format("at {} now", there->second->offset));
+  }
+  if (lost_a_suffix) ++suffixes_lost;
+  p.records.clear();
+  std::erase_if(p.newest, [watermark](const auto& item) { return item.second.offset >= watermark; });
+  for (record_seen r : found) {
+    r.survives = ending::power_cut;
+    p.records.emplace(r.offset, r);
+    record_seen& known = p.newest[r.key];
+    if (known.key.empty() || known.offset <= r.offset) known = r;
+  }
+  for (auto& [key, r] : p.newest) r.survives = ending::power_cut;
+  all_seen(p, log_start, watermark);
+  return !lost_a_suffix;
+}
+
+bool model::compare(const topic_partition_id& id, const std::vector<batch_seen>& found, int64_t log_start,
+                    int64_t watermark, int64_t log_end) {
+  partition_model& p = partitions[id];
+  compare_marks(id, p, log_start, watermark, log_end);
 
   std::map<int64_t, const batch_seen*> at;
   std::set<std::string> names;
@@ -82,13 +156,9 @@ bool model::compare(const topic_partition_id& id, const std::vector<batch_seen>&
     }
   }
   if (lost_a_suffix) ++suffixes_lost;
-  // From now on all of it has been seen, and recovery has made it durable whatever the partition promises.
   p.certain.clear();
   for (const batch_seen& batch : found) p.certain.emplace(batch.base, batch);
-  for (int64_t& mark : p.watermark) mark = watermark;
-  p.log_start = log_start;
-  for (int64_t& seen : p.log_start_seen) seen = log_start;
-  p.worst_end = ending::stop;
+  all_seen(p, log_start, watermark);
   return !lost_a_suffix;
 }
 

@@ -11,6 +11,11 @@
 //   4. what a processor derives is exactly f(input): nothing lost, nothing repeated, and its cursor agrees
 //   5. log_start <= high_watermark <= log_end
 //   6. a deleted topic stays deleted, an acknowledged one exists
+//
+// In compacted topics 1 and 2 are said of records, and of each key only the newest must be there: at the
+// offset that it was acknowledged or read at, or one above. A key whose newest record is a tombstone never
+// shows an older one again, and shows the tombstone for as long as those are kept. What a processor has not
+// read is all there.
 #pragma once
 
 #include <cstdint>
@@ -52,7 +57,18 @@ struct batch_seen {
   ending survives = ending::power_cut;
 };
 
+struct record_seen {
+  int64_t offset = 0;
+  std::string key;
+  uint64_t digest = 0;  // of the value
+  bool is_tombstone = false;
+  ending survives = ending::power_cut;
+};
+
 struct partition_model {
+  // Of a compacted topic, by offset and by key.
+  std::map<int64_t, record_seen> records;
+  std::map<std::string, record_seen> newest;
   // By base offset: batches that somebody knows to be there.
   std::map<int64_t, batch_seen> certain;
   int64_t watermark[3] = {};  // that survives this ending; falling
@@ -81,6 +97,8 @@ struct model {
 
   // Somebody was told that the batch is at this place, in a partition of this durability.
   void know(const topic_partition_id& id, batch_seen batch, storage::durability kept);
+  // The same of a record in a compacted topic.
+  void know(const topic_partition_id& id, record_seen record, storage::durability kept);
   // Somebody saw this watermark.
   void saw_watermark(const topic_partition_id& id, int64_t watermark, storage::durability kept);
   // Somebody saw this log start.
@@ -90,6 +108,14 @@ struct model {
   // A restarted store holds these batches, and these marks. False if it has lost what it may lose.
   bool compare(const topic_partition_id& id, const std::vector<batch_seen>& found, int64_t log_start,
                int64_t watermark, int64_t log_end);
+  // The same of a compacted topic, whose tombstones stay or go and of which nothing from `held_from` on goes.
+  bool compare(const topic_partition_id& id, const std::vector<record_seen>& found, int64_t log_start,
+               int64_t watermark, int64_t log_end, bool are_tombstones_kept, int64_t held_from);
+
+ private:
+  void compare_marks(const topic_partition_id& id, const partition_model& p, int64_t log_start,
+                     int64_t watermark, int64_t log_end);
+  static void all_seen(partition_model& p, int64_t log_start, int64_t watermark);
 };
 
 }  // namespace millrace::sim_test

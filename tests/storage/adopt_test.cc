@@ -66,6 +66,7 @@ task<void> lay_down(bool with_manifest) {
     for (const laid_segment& s : laid) {
       std::vector<std::byte> file;
       segment seg;
+      seg.may_have_gaps = true;
       seg.base = offset(s.base);
       for (const int64_t at : s.batches) {
         protocol::batch_builder builder;

@@ -11,9 +11,34 @@ namespace millrace::tools {
 
 namespace {
 
-// Of the largest segment there may be.
-constexpr uint64_t sums_bytes_max =
-    storage::sums_header_bytes + (uint64_t{1} << 31) / storage::sum_block_bytes * storage::sums_entry_bytes;
+// Of the largest segment with the smallest batches.
+constexpr uint64_t sums_bytes_max = uint64_t{512} << 20;
+constexpr uint64_t marked_bytes = 16;
+
+// Whether each batch's offset, length and epoch are those that it was written with.
+result<void> check_marks(file_window& segment, const std::string& path, bytes_view sums, offset base,
+                         std::vector<finding>& findings) {
+  const auto marks = storage::decode_batch_marks(sums, base, segment.size());
+  if (!marks) {
+    findings.push_back({.how_bad = severity::corrupt,
+                        .file = path,
+                        .position = 0,
+                        .what = "the marks of its batches are damaged"});
+    return {};
+  }
+  for (const storage::batch_mark& mark : *marks) {
+    const auto head = segment.read(mark.position, marked_bytes);
+    if (!head) return fail(head.error());
+    if (head->size() == marked_bytes &&
+        storage::check_of_batch(head->data(), base, mark.position) == mark.check)
+      continue;
+    findings.push_back({.how_bad = severity::corrupt,
+                        .file = segment.path(),
+                        .position = mark.position,
+                        .what = "offset, length or epoch of the batch are not what was written"});
+  }
+  return {};
+}
 
 }  // namespace
 
@@ -34,16 +59,19 @@ result<std::vector<finding>> check_sums(file_window& segment) {
   const offset base(*base_offset);
   int version = 0;
   if (!storage::is_sums_header(*file, base, &version)) {
+    const bool is_newer = version > storage::sums_version_with_marks;
     findings.push_back(
-        {.how_bad = version > 1 ? severity::note : severity::corrupt,
+        {.how_bad = is_newer ? severity::note : severity::corrupt,
          .file = path,
          .position = 0,
-         .what = version > 1
-                     ? fmt::format("checksums of format {}, which this version does not know", version)
-                     : std::string("its header is damaged, or of another segment")});
+         .what = is_newer ? fmt::format("checksums of format {}, which this version does not know", version)
+                          : std::string("its header is damaged, or of another segment")});
     return findings;
   }
-  for (uint64_t n = 0;; ++n) {
+  const bool has_marks = version == storage::sums_version_with_marks;
+  if (has_marks) MR_TRY(check_marks(segment, path, *file, base, findings));
+  const uint64_t blocks = (segment.size() + storage::sum_block_bytes - 1) / storage::sum_block_bytes;
+  for (uint64_t n = 0; !has_marks || n < blocks; ++n) {
     const uint64_t at = storage::sums_header_bytes + n * storage::sums_entry_bytes;
     if (at >= file->size()) break;
     const bool is_whole = at + storage::sums_entry_bytes <= file->size();

@@ -124,6 +124,7 @@ result<void> scanner::scan_segment(const std::string& path, bool is_last) {
   if (!window) return fail(window.error());
   segment s;
   s.base = s.end = offset(*base_offset_of(path));
+  s.may_have_gaps = true;
   if (s.base.value() < next_offset_min_)
     return fail(errc::corruption, "{} begins at offset {}, but the segment before it goes to {}", path,
                 s.base.value(), next_offset_min_ - 1);
