@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "broker/admin/door.h"
 #include "broker/coord/host/service.h"
+#include "broker/metadata/config_registry.h"
 #include "broker/metadata/producer_ids.h"
 #include "broker/metadata/topic_registry.h"
 #include "broker/processing/processing.h"
@@ -92,9 +93,16 @@ task<result<void>> broker::open_data() {
     co_return fail(errc::inconsistent_cluster_id, "the data in {} belongs to cluster {}, not to cluster {}",
                    whole_.config.data_directory, whole_.cluster_id, *whole_.config.cluster_id);
   }
+  auto stored = config_registry::stored(data_->metadata().state(), whole_.config.node_id);
+  if (!stored) co_return fail(std::move(stored).error());
+  config_registry::apply_at_start(whole_, *std::move(stored));
+  quota_.set_limits(whole_.config.connections_max, whole_.config.connections_per_address_max);
   topics_ = std::make_unique<topic_registry>(whole_, data_->metadata());
+  configs_ = std::make_unique<config_registry>(whole_, data_->metadata());
   producers_ = std::make_unique<producer_ids>(data_->metadata());
   whole_.topics = topics_.get();
+  whole_.configs = configs_.get();
+  whole_.quota = &quota_;
   whole_.producers = producers_.get();
   auto loaded = processing::load(whole_, data_->metadata());
   if (!loaded) co_return fail(std::move(loaded).error());
@@ -140,6 +148,8 @@ task<result<void>> broker::open_shards() {
 task<result<void>> broker::open_store(uint32_t i) {
   auto specs = data_->specs_for(shard_id(i));
   auto options = data_->options_for(shard_id(i));
+  // data_dir opened with what was given, before it could tell what had been set at run time.
+  options.producer_expiration_ms = whole_.config.producer_id_expiration_ms;
   shards_[i]->witness = std::make_unique<witness_page>(whole_.config.data_directory, shard_id(i));
   options.witness = shards_[i]->witness->get();
   const auto open_there = [&options, &specs] {
@@ -236,6 +246,7 @@ task<result<void>> broker::close_data() {
   for (const result<void>& closed : outcomes)
     if (!closed && outcome) outcome = closed;
   processing_.reset();
+  configs_.reset();
   topics_.reset();
   producers_.reset();
   if (data_) {

@@ -19,6 +19,7 @@
 
 namespace millrace::broker {
 
+class config_registry;
 class processing;
 class shard_server;
 namespace admin {
@@ -57,6 +58,7 @@ class broker {
   std::unique_ptr<storage::data_dir> data_;
   std::vector<std::unique_ptr<per_shard>> shards_;
   std::unique_ptr<topic_registry> topics_;
+  std::unique_ptr<config_registry> configs_;
   std::unique_ptr<producer_ids> producers_;
   std::unique_ptr<processing> processing_;
   std::unique_ptr<admin::door> door_;

@@ -16,7 +16,18 @@ shard_context::shard_context(shard_id id, node& whole, storage::shard_store& sto
       id_(id),
       whole_(whole),
       store_(store),
+      config_(whole.config),
+      given_(whole.given),
+      dynamic_(whole.dynamic),
       image_(std::move(image)) {}
+
+void shard_context::adopt(std::shared_ptr<const dynamic_configs> dynamic, const class config& given,
+                          const settings& now) {
+  dynamic_ = std::move(dynamic);
+  given_ = given;
+  config_ = now;
+  for (const config_listener& listener : config_listeners_) listener();
+}
 
 void shard_context::publish(image_ptr now) {
   const image_ptr before = std::exchange(image_, std::move(now));

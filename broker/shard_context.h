@@ -2,8 +2,7 @@
 //
 // Handlers find here whatever is not in their request: the topics, the partitions of this shard, the memory
 // bounds. Another shard's context is touched only by a call_on() to that shard. Lives from before the first
-// connection until after the last; runs on its shard only, except config(), given() and id(), which never
-// change.
+// connection until after the last; runs on its shard only, except id() and whole(), which never change.
 #pragma once
 
 #include <functional>
@@ -35,8 +34,11 @@ class shard_context {
   shard_context& operator=(const shard_context&) = delete;
 
   shard_id id() const noexcept { return id_; }
-  const settings& config() const noexcept { return whole_.config; }
-  const class config& given() const noexcept { return whole_.given; }
+  // What clients may change at run time changes in place, between two steps of this shard: a reference stays
+  // good, but a value read before an await may be an old one.
+  const settings& config() const noexcept { return config_; }
+  const class config& given() const noexcept { return given_; }
+  const dynamic_configs& dynamic() const noexcept { return *dynamic_; }
   node& whole() const noexcept { return whole_; }
   storage::shard_store& store() const noexcept { return store_; }
 
@@ -46,6 +48,12 @@ class shard_context {
   shard_id owner(const topic& t, int32_t partition) const noexcept {
     return t.owner(partition, whole_.shard_count());
   }
+
+  // Takes over what was set at run time, then tells the listeners. `now` is the whole configuration with it.
+  // Called by config_registry.
+  void adopt(std::shared_ptr<const dynamic_configs> dynamic, const class config& given, const settings& now);
+  using config_listener = std::function<void()>;
+  void on_adopt(config_listener listener) { config_listeners_.push_back(std::move(listener)); }
 
   // Replaces the image, then tells the listeners. Called by topic_registry.
   void publish(image_ptr now);
@@ -69,8 +77,12 @@ class shard_context {
   shard_id id_;
   node& whole_;
   storage::shard_store& store_;
+  settings config_;
+  class config given_;
+  std::shared_ptr<const dynamic_configs> dynamic_;
   image_ptr image_;
   std::vector<image_listener> listeners_;
+  std::vector<config_listener> config_listeners_;
 };
 
 }  // namespace millrace::broker

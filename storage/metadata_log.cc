@@ -36,6 +36,7 @@ class file_metadata_log final : public metadata_log {
   task<result<void>> open();
   task<result<void>> append(std::vector<metadata_entry> entries) override;
   const metadata_state& state() const override { return state_; }
+  int64_t changes() const override { return static_cast<int64_t>(next_.value()) - 1; }
   task<result<void>> close() override;
 
  private:

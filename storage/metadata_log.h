@@ -99,6 +99,8 @@ class metadata_log {
   // everything until restart.
   virtual task<result<void>> append(std::vector<metadata_entry> entries) = 0;
   virtual const metadata_state& state() const = 0;
+  // Numbers of appends, counted on over restarts (a snapshot counts as those it is made of).
+  virtual int64_t changes() const = 0;
   virtual task<result<void>> close() = 0;
 };
 

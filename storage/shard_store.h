@@ -125,6 +125,8 @@ class shard_store {
   virtual task<result<void>> remove(topic_partition_id id) = 0;
   // All but the durability, which a partition keeps until the next start.
   virtual void reconfigure(partition_log& log, const partition_config& config) = 0;
+  // producer.id.expiration.ms, from the next look for expired ones on.
+  virtual void set_producer_expiration(int64_t ms) = 0;
 
   // --- the append section: no await between these calls ---
   // Waits for room: at the cap of unspilled bytes, up to admit_wait_max, then a retriable error;

@@ -61,6 +61,7 @@ class store_core final : public shard_store, private damage_listener {
   result<partition_log*> create(partition_spec spec) override;
   task<result<void>> remove(topic_partition_id id) override;
   void reconfigure(partition_log& log, const partition_config& config) override;
+  void set_producer_expiration(int64_t ms) override { options_.producer_expiration_ms = ms; }
 
   // append.cc
   task<result<void>> admit(uint64_t bytes) override;

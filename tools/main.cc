@@ -27,12 +27,23 @@ void declare_verbs(CLI::App& root, context& ctx) {
                "  millrace group describe billing              # who reads what, and how far behind\n"
                "\nExit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.");
 
-  CLI::App* topic = root.add_subcommand("topic", "List, create, describe and delete topics");
+  CLI::App* topic = root.add_subcommand("topic", "List, create, describe, change and delete topics");
   topic->require_subcommand(1);
   add_topic_list(*topic, ctx);
   add_topic_create(*topic, ctx);
   add_topic_describe(*topic, ctx);
+  add_topic_alter(*topic, ctx);
+  add_topic_add_partitions(*topic, ctx);
+  add_topic_delete_records(*topic, ctx);
   add_topic_delete(*topic, ctx);
+  CLI::App* config =
+      root.add_subcommand("config", "Show and set configuration of topics, brokers and groups");
+  config->require_subcommand(1);
+  add_config_list(*config, ctx);
+  add_config_get(*config, ctx);
+  add_config_set(*config, ctx);
+  add_config_unset(*config, ctx);
+  add_cluster(root, ctx);
   CLI::App* group =
       root.add_subcommand("group", "List, describe and delete consumer groups, move their offsets");
   group->require_subcommand(1);

@@ -108,7 +108,7 @@ task<result<metadata_response>> handle(request_context& context, metadata_reques
   const int16_t version = context.version();
   const bool is_all = !request.topics || (version == 0 && request.topics->empty());
   const bool may_create =
-      whole.config.auto_create_topics && (version < 4 || request.allow_auto_topic_creation);
+      context.shard.config().auto_create_topics && (version < 4 || request.allow_auto_topic_creation);
   if (!is_all && may_create) co_await create_missing(context, request);
 
   metadata_response response;

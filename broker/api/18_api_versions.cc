@@ -4,10 +4,10 @@
 // The one API that is answered in any version (KIP-511): an unknown one gets the v0 layout, error 35, and the
 // range of ApiVersions itself, from which the client picks again. Its response header is v0 for ever.
 #include <algorithm>
-#include <array>
 #include <cctype>
 
 #include "broker/api/all.h"
+#include "broker/api/features.h"
 #include "broker/shard_context.h"
 #include "protocol/generated/api_versions_request.h"
 #include "protocol/generated/api_versions_response.h"
@@ -43,17 +43,6 @@ errc check(const request_context& context, const api_versions_request& request) 
   if (context.version() >= 5 && (is_other_cluster || is_other_node)) return errc::rebootstrap_required;
   return errc::none;
 }
-
-// What clients and tools look up before they use it. Levels that are finalized are in force.
-struct feature {
-  std::string_view name;
-  int16_t min = 0;
-  int16_t max = 0;
-  int16_t finalized = 0;
-};
-constexpr std::array features = {
-    feature{.name = "group.version", .max = 1, .finalized = 1},  // the consumer protocol (KIP-848)
-};
 
 void put_features(api_versions_response& response, int16_t version) {
   response.finalized_features_epoch = 0;

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "broker/api/all.h"
+#include "broker/api/assignment.h"
 #include "broker/api/config_entries.h"
 #include "broker/metadata/topic_registry.h"
 #include "broker/shard_context.h"
@@ -38,9 +39,7 @@ result<int32_t> check_assignments(const asked_topic& asked, int32_t node_id) {
                   "partitions should be a consecutive 0-based integer sequence");
     }
     is_named[static_cast<size_t>(a.partition_index)] = true;
-    if (a.broker_ids.size() != 1 || a.broker_ids.front() != node_id) {
-      return fail(errc::invalid_replica_assignment, "Each partition has one replica, on broker {}.", node_id);
-    }
+    MR_TRY(check_assignment(a.broker_ids, node_id));
   }
   return count;
 }
@@ -57,8 +56,7 @@ result<int32_t> check_counts(const asked_topic& asked, const settings& config) {
   if (asked.replication_factor > 1) {
     return fail(errc::invalid_replication_factor,
                 "Unable to replicate the partition {} time(s): The target replication factor of {} cannot be "
-                "reached because "
-                "only 1 broker(s) are registered.",
+                "reached because only 1 broker(s) are registered.",
                 asked.replication_factor, asked.replication_factor);
   }
   return asked.num_partitions == -1 ? config.default_partitions : asked.num_partitions;
@@ -70,12 +68,10 @@ result<new_topic> check(const asked_topic& asked, const settings& config) {
   new_topic wanted{
       .name = std::string(asked.name), .partitions = *partitions, .overrides = {}, .placement_seed = {}};
   for (const auto& c : asked.configs) {
-    // Null means the default.
-    if (!c.value) continue;
-    result<std::string> value = check_topic_override(c.name, *c.value);
-    if (!value) return fail(std::move(value).error());
-    wanted.overrides.insert_or_assign(std::string(c.name), *std::move(value));
+    if (!c.value) return fail(errc::invalid_config, "Null value not supported for topic configs: {}", c.name);
+    wanted.overrides.insert_or_assign(std::string(c.name), std::string(*c.value));
   }
+  MR_TRY(check_topic_overrides(wanted.overrides));
   return wanted;
 }
 

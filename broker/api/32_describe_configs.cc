@@ -1,13 +1,15 @@
 // 32 DescribeConfigs, v0-4.
 //
 // v1 sources and synonyms instead of "is default"; v3 types and documentation; v4 flexible. Resources: topics
-// (2) and this broker (4, by its id; "" = defaults of the cluster, of which there are none). Names asked for
-// that do not exist are left out, as by Kafka.
+// (2), this broker (4, by its id; "" = what was set at run time for all brokers), groups (32) and
+// subscriptions to clients' metrics (16), whether there is one of that name or not. Names asked for that do
+// not exist are left out, as by Kafka.
 #include <algorithm>
 #include <charconv>
 
 #include "broker/api/all.h"
 #include "broker/api/config_entries.h"
+#include "broker/config/dynamic.h"
 #include "broker/shard_context.h"
 #include "protocol/generated/describe_configs_request.h"
 #include "protocol/generated/describe_configs_response.h"
@@ -18,34 +20,40 @@ namespace {
 using protocol::describe_configs_request;
 using protocol::describe_configs_response;
 
-constexpr int8_t resource_topic = 2;
-constexpr int8_t resource_broker = 4;
-
-// Kafka's codes for broker logger, client metrics and group: known, and not there.
-bool is_known_resource(int8_t type) {
-  return type == 8 || type == 16 || type == 32;
+const config_values& find_or_empty(const dynamic_configs::by_name& all, std::string_view name) {
+  static const config_values none;
+  const auto found = all.find(name);
+  return found == all.end() ? none : found->second;
 }
 
-result<std::vector<config_entry>> entries_of(const request_context& context, int8_t type,
-                                             std::string_view name) {
-  const shard_context& shard = context.shard;
-  if (type == resource_topic) {
-    if (const std::string fault = topic_name_fault(name); !fault.empty()) {
-      return fail(errc::invalid_topic_exception, "{}", fault);
+result<std::vector<config_entry>> entries_of(const shard_context& shard, int8_t type, std::string_view name) {
+  switch (static_cast<resource_type>(type)) {
+    case resource_type::topic: {
+      if (const std::string fault = topic_name_fault(name); !fault.empty()) {
+        return fail(errc::invalid_topic_exception, "{}", fault);
+      }
+      const topic* t = shard.image()->find(name);
+      if (t == nullptr) return fail(errc::unknown_topic_or_partition);
+      return describe_topic_config(t->overrides, shard.given());
     }
-    const topic* t = shard.image()->find(name);
-    if (t == nullptr) return fail(errc::unknown_topic_or_partition);
-    return describe_topic_config(t->overrides, shard.given());
+    case resource_type::broker:
+      if (name.empty()) return describe_cluster_config(shard.dynamic().cluster);
+      if (name != std::to_string(shard.config().node_id)) {
+        return fail(errc::invalid_request,
+                    "Unexpected broker id, expected {} or empty string, but received {}",
+                    shard.config().node_id, name);
+      }
+      return describe_broker_config(shard.given());
+    case resource_type::group:
+      if (name.empty()) return fail(errc::invalid_request, "Group name must not be empty");
+      return describe_group_config(find_or_empty(shard.dynamic().groups, name), shard.given());
+    case resource_type::client_metrics:
+      if (name.empty())
+        return fail(errc::invalid_request, "Client metrics subscription name must not be empty");
+      return describe_client_metrics_config(find_or_empty(shard.dynamic().client_metrics, name));
+    case resource_type::broker_logger:
+      return std::vector<config_entry>();
   }
-  if (type == resource_broker) {
-    if (name.empty()) return std::vector<config_entry>();
-    if (name != std::to_string(shard.config().node_id)) {
-      return fail(errc::invalid_request, "Unexpected broker id, expected {} or empty string, but received {}",
-                  shard.config().node_id, name);
-    }
-    return describe_broker_config(shard.given());
-  }
-  if (is_known_resource(type)) return std::vector<config_entry>();
   return fail(errc::invalid_request, "Unsupported resource type: {}", type);
 }
 
@@ -79,7 +87,7 @@ task<result<describe_configs_response>> handle(request_context& context, describ
     auto& out = response.results.emplace_back();
     out.resource_type = asked.resource_type;
     out.resource_name = asked.resource_name;
-    const auto entries = entries_of(context, asked.resource_type, asked.resource_name);
+    const auto entries = entries_of(context.shard, asked.resource_type, asked.resource_name);
     if (!entries) {
       out.error_code = kafka_code(entries.error().code);
       out.error_message = entries.error().message;

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "broker/api/all.h"
+#include "broker/api/assignment.h"
 #include "broker/metadata/topic_registry.h"
 #include "broker/processing/processing.h"
 #include "broker/shard_context.h"
@@ -27,9 +28,7 @@ result<void> check(const create_partitions_request::create_partitions_topic& ask
                 int64_t{asked.count} - t->partitions, asked.assignments->size());
   }
   for (const auto& a : *asked.assignments) {
-    if (a.broker_ids.size() != 1 || a.broker_ids.front() != node_id) {
-      return fail(errc::invalid_replica_assignment, "Each partition has one replica, on broker {}.", node_id);
-    }
+    MR_TRY(check_assignment(a.broker_ids, node_id));
   }
   return {};
 }

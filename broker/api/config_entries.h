@@ -14,7 +14,15 @@
 namespace millrace::broker {
 
 // Kafka's codes for where a value comes from.
-enum class config_source : int8_t { topic = 1, static_broker = 4, built_in = 5 };
+enum class config_source : int8_t {
+  topic = 1,
+  this_broker = 2,  // set at run time
+  cluster = 3,      // the same, for all brokers
+  static_broker = 4,
+  built_in = 5,
+  client_metrics = 7,
+  group = 8,
+};
 
 struct config_entry {
   struct synonym {
@@ -34,5 +42,11 @@ struct config_entry {
 std::vector<config_entry> describe_topic_config(const topic_overrides& overrides, const config& broker);
 // All keys of the broker.
 std::vector<config_entry> describe_broker_config(const config& broker);
+// What was set at run time for all brokers.
+std::vector<config_entry> describe_cluster_config(const config_values& cluster);
+// All keys of a group. `own`: what it sets itself.
+std::vector<config_entry> describe_group_config(const config_values& own, const config& broker);
+// What a subscription to metrics sets.
+std::vector<config_entry> describe_client_metrics_config(const config_values& own);
 
 }  // namespace millrace::broker

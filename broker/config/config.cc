@@ -31,7 +31,8 @@ result<void> config::set(std::string_view key, std::string_view value, value_sou
     return fail(errc::invalid_config, "{}: unknown key \"{}\"; did you mean \"{}\"?", where, key, nearest);
   }
   result<std::string> checked = check_value(*spec, value);
-  if (!checked) return fail(errc::invalid_config, "{}: {}: {}", where, key, checked.error().message);
+  if (!checked)
+    return fail(errc::invalid_config, "{}: {} = {}: {}", where, key, value, checked.error().message);
   if (const std::string_view reason = refusal_of_broker_value(key, *checked); !reason.empty()) {
     return fail(errc::invalid_config, "{}: {}={} is refused: {}", where, key, *checked, reason);
   }
@@ -41,9 +42,29 @@ result<void> config::set(std::string_view key, std::string_view value, value_sou
   return {};
 }
 
+void config::set_at_run_time(const config_values& cluster, const config_values& this_broker) {
+  const auto fill = [](layer& into, const config_values& values, value_source source) {
+    into.clear();
+    for (const auto& [key, text] : values)
+      into.emplace(key, configured_value{text, source, "set at run time"});
+  };
+  fill(cluster_, cluster, value_source::cluster);
+  fill(this_broker_, this_broker, value_source::this_broker);
+}
+
 const configured_value* config::given(std::string_view key) const {
-  const auto found = values_.find(key);
-  return found == values_.end() ? nullptr : &found->second;
+  for (const layer* values : {&this_broker_, &cluster_, &values_}) {
+    if (const auto found = values->find(key); found != values->end()) return &found->second;
+  }
+  return nullptr;
+}
+
+std::vector<const configured_value*> config::all_given(std::string_view key) const {
+  std::vector<const configured_value*> found;
+  for (const layer* values : {&this_broker_, &cluster_, &values_}) {
+    if (const auto at = values->find(key); at != values->end()) found.push_back(&at->second);
+  }
+  return found;
 }
 
 std::optional<std::string_view> config::text(std::string_view key) const {

@@ -1,7 +1,8 @@
 // config: the broker's configuration as given, key by key, and where each value came from.
 //
-// Values are kept as checked text. What the broker runs by is `settings` (settings.h), read out of it once;
-// this form serves error messages and DescribeConfigs. Immutable after start.
+// Values are kept as checked text. What the broker runs by is `settings` (settings.h), read out of it;
+// this form serves error messages and DescribeConfigs. What clients set at run time lies in layers of its own
+// above what was given at the start.
 #pragma once
 
 #include <map>
@@ -12,11 +13,19 @@
 #include <vector>
 
 #include "base/result.h"
+#include "broker/config/alter.h"
 
 namespace millrace::broker {
 
 // Later ones win.
-enum class value_source { built_in, file, environment, command_line };
+enum class value_source {
+  built_in,
+  file,
+  environment,
+  command_line,
+  cluster,      // set at run time, for every broker (there is one)
+  this_broker,  // set at run time, for this one
+};
 
 struct configured_value {
   std::string text;
@@ -53,8 +62,14 @@ class config {
   // a whole sentence that begins with `where` and names the nearest key if the key is unknown.
   result<void> set(std::string_view key, std::string_view value, value_source source, std::string where);
 
+  // Replaces all that was set at run time, for every broker or for this one. The values were checked
+  // (dynamic.h).
+  void set_at_run_time(const config_values& cluster, const config_values& this_broker);
+
   // The value given, if one was.
   const configured_value* given(std::string_view key) const;
+  // The same, of all layers, that which counts first.
+  std::vector<const configured_value*> all_given(std::string_view key) const;
   // The value given or the key's default; nothing if unset. Requires: the key is in a table.
   std::optional<std::string_view> text(std::string_view key) const;
   // As text(), for keys that have a default. Requires: so.
@@ -68,7 +83,10 @@ class config {
   std::vector<processor_entry> processors;
 
  private:
-  std::map<std::string, configured_value, std::less<>> values_;
+  using layer = std::map<std::string, configured_value, std::less<>>;
+  layer values_;  // at the start
+  layer cluster_;
+  layer this_broker_;
 };
 
 }  // namespace millrace::broker

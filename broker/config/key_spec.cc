@@ -23,23 +23,43 @@ bool is_range(std::string_view valid) {
   return valid.find(",...") != std::string_view::npos;
 }
 
-// "[lo,...]", "[lo,...,hi]", each perhaps followed by " or <value>".
-bool in_range(std::string_view valid, std::string_view text, double value) {
-  if (const size_t other = valid.find(" or "); other != std::string_view::npos) {
-    if (valid.substr(other + 4) == text) return true;
-    valid = valid.substr(0, other);
+std::string_view kafka_type(value_type type) {
+  switch (type) {
+    case value_type::int16:
+      return "SHORT";
+    case value_type::int32:
+      return "INT";
+    case value_type::int64:
+      return "LONG";
+    default:
+      return "DOUBLE";
+  }
+}
+
+// "[lo,...]", "[lo,...,hi]", each perhaps followed by " or <value>". The error says what would fit.
+result<void> check_range(std::string_view valid, std::string_view text, double value) {
+  std::string_view other;
+  if (const size_t at = valid.find(" or "); at != std::string_view::npos) {
+    other = valid.substr(at + 4);
+    if (other == text) return {};
+    valid = valid.substr(0, at);
   }
   MR_ASSERT(valid.size() > 2 && valid.front() == '[' && valid.back() == ']');
   valid = valid.substr(1, valid.size() - 2);
   const size_t dots = valid.find(",...");
-  const auto low = parse_number<double>(valid.substr(0, dots));
-  MR_ASSERT(low.has_value());
-  if (value < *low) return false;
-  const std::string_view rest = valid.substr(dots + 4);
-  if (rest.empty()) return true;
-  const auto high = parse_number<double>(rest.substr(1));
-  MR_ASSERT(high.has_value());
-  return value <= *high;
+  const std::string_view low = valid.substr(0, dots);
+  const std::string_view high = valid.substr(std::min(valid.size(), dots + 5));
+  const auto low_number = parse_number<double>(low);
+  const auto high_number = parse_number<double>(high);
+  MR_ASSERT(low_number.has_value() && high_number.has_value() != high.empty());
+  const bool is_below = value < *low_number;
+  if (!is_below && (high.empty() || value <= *high_number)) return {};
+  if (!other.empty() && !high.empty())
+    return fail(errc::invalid_config, "Value must be between {} and {} or equal to {}", low, high, other);
+  if (!other.empty())
+    return fail(errc::invalid_config, "Value must be at least {} or equal to {}", low, other);
+  return is_below ? fail(errc::invalid_config, "Value must be at least {}", low)
+                  : fail(errc::invalid_config, "Value must be no more than {}", high);
 }
 
 bool is_one_of(std::string_view valid, std::string_view value) {
@@ -54,11 +74,9 @@ template <class T>
 result<std::string> check_integer(const key_spec& spec, std::string_view value) {
   const auto number = parse_number<int64_t>(value);
   if (!number || *number < std::numeric_limits<T>::min() || *number > std::numeric_limits<T>::max()) {
-    return fail(errc::invalid_config, "\"{}\" is not a whole number of {} bits", value, sizeof(T) * 8);
+    return fail(errc::invalid_config, "Not a number of type {}", kafka_type(spec.type));
   }
-  if (!spec.valid.empty() && !in_range(spec.valid, value, static_cast<double>(*number))) {
-    return fail(errc::invalid_config, "{} is outside {}", value, spec.valid);
-  }
+  if (!spec.valid.empty()) MR_TRY(check_range(spec.valid, value, static_cast<double>(*number)));
   return std::to_string(*number);
 }
 
@@ -66,29 +84,30 @@ result<std::string> check_boolean(std::string_view value) {
   std::string lower(value);
   std::ranges::transform(lower, lower.begin(), [](unsigned char c) { return std::tolower(c); });
   if (lower != "true" && lower != "false")
-    return fail(errc::invalid_config, "\"{}\" is neither true nor false", value);
+    return fail(errc::invalid_config, "Expected value to be either true or false");
   return lower;
 }
 
 result<std::string> check_number(const key_spec& spec, std::string_view value) {
   const auto number = parse_number<double>(value);
-  if (!number || !std::isfinite(*number)) return fail(errc::invalid_config, "\"{}\" is not a number", value);
-  if (!spec.valid.empty() && !in_range(spec.valid, value, *number)) {
-    return fail(errc::invalid_config, "{} is outside {}", value, spec.valid);
-  }
+  if (!number || !std::isfinite(*number))
+    return fail(errc::invalid_config, "Not a number of type {}", kafka_type(spec.type));
+  if (!spec.valid.empty()) MR_TRY(check_range(spec.valid, value, *number));
   return std::string(value);
+}
+
+std::unexpected<error> not_one_of(std::string_view valid) {
+  return fail(errc::invalid_config, "String must be one of: {}", valid.substr(1, valid.size() - 2));
 }
 
 result<std::string> check_words(const key_spec& spec, std::string_view value) {
   if (spec.valid.empty() || spec.valid.front() != '[' || is_range(spec.valid)) return std::string(value);
   if (spec.type != value_type::list) {
-    if (!is_one_of(spec.valid, value))
-      return fail(errc::invalid_config, "\"{}\" is not one of {}", value, spec.valid);
+    if (!is_one_of(spec.valid, value)) return not_one_of(spec.valid);
     return std::string(value);
   }
   for (const std::string_view element : split_list(value)) {
-    if (!is_one_of(spec.valid, element))
-      return fail(errc::invalid_config, "\"{}\" is not one of {}", element, spec.valid);
+    if (!is_one_of(spec.valid, element)) return not_one_of(spec.valid);
   }
   return std::string(value);
 }

@@ -47,8 +47,7 @@ struct key_spec {
 
 std::string_view type_name(value_type type) noexcept;
 
-// The value in its plain form (blanks trimmed, booleans in lower case), or a sentence that says what would
-// fit.
+// The value in its plain form (blanks trimmed, booleans in lower case), or what would fit, in Kafka's words.
 result<std::string> check_value(const key_spec& spec, std::string_view value);
 
 // Parsers for values that check_value let through.

@@ -96,6 +96,51 @@ result<void> read_identity(const config& given, settings& into) {
   return {};
 }
 
+// A time that groups may set themselves, between bounds.
+struct bounded_ms {
+  int32_t value = 0;
+  int32_t low = 0;
+  int32_t high = 0;
+};
+
+result<bounded_ms> read_bounded(const config& given, std::string_view what) {
+  const std::string key = fmt::format("group.consumer.{}", what);
+  const std::string low = fmt::format("group.consumer.min.{}", what);
+  const std::string high = fmt::format("group.consumer.max.{}", what);
+  const bounded_ms time{static_cast<int32_t>(given.integer(key)), static_cast<int32_t>(given.integer(low)),
+                        static_cast<int32_t>(given.integer(high))};
+  if (time.low > time.high) {
+    return fail(errc::invalid_config, "{} must be greater than or equal to {}", describe_place(given, high),
+                low);
+  }
+  if (time.value < time.low)
+    return fail(errc::invalid_config, "{} must be greater than or equal to {}", describe_place(given, key),
+                low);
+  if (time.value > time.high)
+    return fail(errc::invalid_config, "{} must be less than or equal to {}", describe_place(given, key),
+                high);
+  return time;
+}
+
+result<void> read_consumer_times(const config& given, settings& into) {
+  const auto session = read_bounded(given, "session.timeout.ms");
+  if (!session) return fail(session.error());
+  into.consumer_session_timeout_ms = session->value;
+  into.consumer_session_timeout_min_ms = session->low;
+  into.consumer_session_timeout_max_ms = session->high;
+  const auto heartbeat = read_bounded(given, "heartbeat.interval.ms");
+  if (!heartbeat) return fail(heartbeat.error());
+  into.consumer_heartbeat_interval_ms = heartbeat->value;
+  into.consumer_heartbeat_interval_min_ms = heartbeat->low;
+  into.consumer_heartbeat_interval_max_ms = heartbeat->high;
+  const auto assignment = read_bounded(given, "assignment.interval.ms");
+  if (!assignment) return fail(assignment.error());
+  into.consumer_assignment_interval_ms = assignment->value;
+  into.consumer_assignment_interval_min_ms = assignment->low;
+  into.consumer_assignment_interval_max_ms = assignment->high;
+  return {};
+}
+
 // Relative to the data directory.
 std::string inside_data(std::string_view path, const settings& s) {
   return path.starts_with('/') ? std::string(path) : fmt::format("{}/{}", s.data_directory, path);
@@ -166,8 +211,7 @@ result<settings> make_settings(const config& given) {
   s.group_session_timeout_min_ms = given.integer("group.min.session.timeout.ms");
   s.group_session_timeout_max_ms = given.integer("group.max.session.timeout.ms");
   s.group_members_max = int32("group.max.size");
-  s.consumer_session_timeout_ms = int32("group.consumer.session.timeout.ms");
-  s.consumer_heartbeat_interval_ms = int32("group.consumer.heartbeat.interval.ms");
+  MR_TRY(read_consumer_times(given, s));
   s.consumer_members_max = int32("group.consumer.max.size");
   for (const std::string_view name : split_list(given.required("group.consumer.assignors"))) {
     s.consumer_assignors.emplace_back(name);

@@ -1,6 +1,7 @@
 // settings: the configuration as the broker uses it, typed and checked as a whole.
 //
-// Made once at start from config; immutable and shared by all shards from then on.
+// Made from config at the start, and again when clients change the configuration (dynamic.h). Each shard has
+// a copy of its own, which changes between two of its steps.
 #pragma once
 
 #include <cstdint>
@@ -77,7 +78,14 @@ struct settings {
   int64_t group_session_timeout_max_ms = 0;
   int32_t group_members_max = 0;
   int32_t consumer_session_timeout_ms = 0;
+  int32_t consumer_session_timeout_min_ms = 0;
+  int32_t consumer_session_timeout_max_ms = 0;
   int32_t consumer_heartbeat_interval_ms = 0;
+  int32_t consumer_heartbeat_interval_min_ms = 0;
+  int32_t consumer_heartbeat_interval_max_ms = 0;
+  int32_t consumer_assignment_interval_ms = 0;
+  int32_t consumer_assignment_interval_min_ms = 0;
+  int32_t consumer_assignment_interval_max_ms = 0;
   int32_t consumer_members_max = 0;
   std::vector<std::string> consumer_assignors;
   bool may_upgrade_groups = true;    // from the classic to the consumer protocol

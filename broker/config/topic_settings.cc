@@ -45,6 +45,23 @@ class reader {
   const topic_overrides& overrides_;
 };
 
+bool is_replica_list(std::string_view key) {
+  return key == "leader.replication.throttled.replicas" || key == "follower.replication.throttled.replicas";
+}
+
+// "*", or "PARTITION:BROKER,..."
+bool are_replicas(std::string_view list) {
+  if (trim(list) == "*") return true;
+  constexpr auto is_number = [](std::string_view text) {
+    return !text.empty() && std::ranges::all_of(text, [](char c) { return c >= '0' && c <= '9'; });
+  };
+  return std::ranges::all_of(split_list(list), [&](std::string_view element) {
+    const size_t colon = element.find(':');
+    return colon != std::string_view::npos && is_number(element.substr(0, colon)) &&
+           is_number(element.substr(colon + 1));
+  });
+}
+
 void read_compression(const reader& read, topic_settings& s) {
   const std::string type = read.text("compression.type");
   if (type == "producer") return;
@@ -72,10 +89,38 @@ result<std::string> check_topic_override(std::string_view key, std::string_view 
     return fail(errc::invalid_config, "Invalid value {} for configuration {}: {}", value, key,
                 checked.error().message);
   }
+  if (is_replica_list(key) && !are_replicas(*checked)) {
+    return fail(
+        errc::invalid_config,
+        "Invalid value [{}] for configuration {}: {} must be the literal '*' or a list of replicas in the "
+        "following format: [partitionId]:[brokerId],[partitionId]:[brokerId],...",
+        value, key, key);
+  }
   if (const std::string_view reason = refusal_of_topic_value(key, *checked); !reason.empty()) {
     return fail(errc::invalid_config, "Invalid value {} for configuration {}: {}", value, key, reason);
   }
   return checked;
+}
+
+result<void> check_topic_overrides(topic_overrides& overrides) {
+  for (auto& [key, value] : overrides) {
+    result<std::string> checked = check_topic_override(key, value);
+    if (!checked) return fail(std::move(checked).error());
+    value = *std::move(checked);
+  }
+  const auto integer_of = [&overrides](std::string_view key) {
+    const auto found = overrides.find(key);
+    return to_integer(found != overrides.end() ? std::string_view(found->second)
+                                               : *find_key(topic_keys(), key)->default_value);
+  };
+  const int64_t shortest = integer_of("min.compaction.lag.ms");
+  const int64_t longest = integer_of("max.compaction.lag.ms");
+  if (shortest > longest) {
+    return fail(errc::invalid_config,
+                "conflict topic config setting min.compaction.lag.ms ({}) > max.compaction.lag.ms ({})",
+                shortest, longest);
+  }
+  return {};
 }
 
 topic_default default_of_topic_key(const config& broker, const key_spec& key) {

@@ -2,18 +2,18 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
 
 #include "base/result.h"
+#include "broker/config/alter.h"
 #include "broker/config/config.h"
 #include "protocol/codec.h"
 
 namespace millrace::broker {
 
-using topic_overrides = std::map<std::string, std::string, std::less<>>;
+using topic_overrides = config_values;
 
 enum class durability { sync, os, memory };
 
@@ -44,6 +44,10 @@ struct topic_settings {
 
 // Checks one override as a client sends it; gives its plain form, or INVALID_CONFIG with a sentence.
 result<std::string> check_topic_override(std::string_view key, std::string_view value);
+
+// Checks all overrides of a topic, each for itself and some against each other, and brings them into plain
+// form.
+result<void> check_topic_overrides(topic_overrides& overrides);
 
 // The value of a topic key where no override is given: the broker's, by Kafka's rules (hours give way to
 // minutes, minutes to milliseconds). `source` tells whether somebody configured it or it is built in.

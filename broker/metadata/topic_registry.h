@@ -35,6 +35,12 @@ struct new_topic {
   std::optional<uint32_t> placement_seed;
 };
 
+// Changes to one topic's configuration.
+struct topic_alteration {
+  uuid id;
+  config_changes changes;
+};
+
 class topic_registry {
  public:
   topic_registry(node& whole, storage::metadata_log& log) : whole_(whole), log_(log) {}
@@ -44,9 +50,9 @@ class topic_registry {
   // What shard 0 sees after recovery.
   static image_ptr image_of(const storage::metadata_state& state, const config& given);
   static topic_ptr make_topic(const storage::topic_metadata& t, const config& given);
-  // What storage has to know of a topic's settings.
   // How the topic is kept: its overrides over the broker's defaults. Internal topics are always synced.
   static topic_settings settings_of(const storage::topic_metadata& t, const config& given);
+  // What storage has to know of a topic's settings.
   static storage::partition_config partition_config_of(const topic_settings& s);
   // The overrides of a topic from elsewhere that it can keep here; says of each other one why not.
   static storage::config_map keepable_config(const storage::topic_metadata& t);
@@ -57,12 +63,22 @@ class topic_registry {
   task<std::vector<result<void>>> remove(std::vector<uuid> ids);
   // Raises the number of partitions; the error if it would not grow.
   task<result<void>> add_partitions(uuid id, int32_t total, bool validate_only);
+  // One result a topic, in order. What is changed holds for every partition when this returns. The durability
+  // of a topic does not change while it exists: what is there would have to be made as durable first.
+  task<std::vector<result<void>>> alter(std::vector<topic_alteration> wanted, bool validate_only);
+  // The broker's own configuration, from which topics take what they do not set, has changed on every shard.
+  task<void> follow_defaults();
+  // How many changes the metadata log has taken; grows for ever.
+  int64_t metadata_end() const { return log_.changes(); }
 
  private:
   result<void> check(const new_topic& wanted, const metadata_image& image) const;
   const image_ptr& image() const;
   task<void> create_partitions(topic_ptr t, int32_t from);
   task<void> remove_partitions(topic_ptr t);
+  task<void> reconfigure_partitions(const std::vector<topic_ptr>& changed);
+  result<topic_ptr> altered_topic(const topic& old, config_changes changes) const;
+  const config& given() const;
   task<void> publish(image_ptr now);
 
   node& whole_;

@@ -27,6 +27,12 @@ class connection_quota {
     ++total_;
     return true;
   }
+  // Who is in stays in.
+  void set_limits(int32_t total_max, int32_t per_address_max) {
+    const std::lock_guard held(mutex_);
+    total_max_ = total_max;
+    per_address_max_ = per_address_max;
+  }
   void leave(std::string_view peer) {
     const std::string address(address_of(peer));
     const std::lock_guard held(mutex_);

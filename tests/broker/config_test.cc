@@ -4,7 +4,9 @@
 #include <iterator>
 #include <set>
 
+#include "broker/config/alter.h"
 #include "broker/config/command_line.h"
+#include "broker/config/dynamic.h"
 #include "broker/config/key_spec.h"
 #include "broker/config/load.h"
 #include "broker/config/settings.h"
@@ -103,11 +105,11 @@ TEST(config_load, errors_name_file_line_key_and_the_nearest_key) {
   EXPECT_EQ(error_of("[broker]\n\"num.partition\" = 3\n"),
             "x.toml:2: unknown key \"num.partition\"; did you mean \"num.partitions\"?");
   EXPECT_EQ(error_of("\n[broker]\n\"num.partitions\" = 0\n"),
-            "x.toml:3: num.partitions: 0 is outside [1,...,100000]");
+            "x.toml:3: num.partitions = 0: Value must be at least 1");
   EXPECT_EQ(error_of("[broker]\n\"shards\" = \"many\"\n"),
-            "x.toml:2: shards: \"many\" is not a whole number of 32 bits");
+            "x.toml:2: shards = many: Not a number of type INT");
   EXPECT_EQ(error_of("[broker]\n\"durability\" = \"maybe\"\n"),
-            "x.toml:2: durability: \"maybe\" is not one of [sync, os, memory]");
+            "x.toml:2: durability = maybe: String must be one of: sync, os, memory");
   EXPECT_EQ(error_of("[broker]\n\"completely.unheard.of.thing\" = 1\n"),
             "x.toml:2: unknown key \"completely.unheard.of.thing\"");
   EXPECT_NE(error_of("[broker]\nlog.dirs = \"x\"\n").find("in quotes"), std::string::npos);
@@ -256,6 +258,70 @@ TEST(topic_settings, bad_overrides_get_a_sentence) {
   EXPECT_FALSE(check_topic_override("min.insync.replicas", "2"));
   EXPECT_FALSE(check_topic_override("cleanup.policy", "shred"));
   EXPECT_EQ(*check_topic_override("cleanup.policy", "compact,delete"), "compact,delete");
+}
+
+config_values after(const config_values& now, alter_op op, std::string_view key, std::string_view value) {
+  const config_change change{std::string(key), op, std::string(value)};
+  return altered(topic_keys(), now, {.changes = {change}}).value_or(config_values{{"refused", ""}});
+}
+
+TEST(alter, lists_grow_and_shrink_and_begin_as_their_default) {
+  EXPECT_EQ(after({}, alter_op::append, "cleanup.policy", "compact"),
+            (config_values{{"cleanup.policy", "delete,compact"}}));
+  const config_values both{{"cleanup.policy", "delete,compact"}};
+  EXPECT_EQ(after(both, alter_op::append, "cleanup.policy", "compact"), both);
+  EXPECT_EQ(after(both, alter_op::subtract, "cleanup.policy", "delete"),
+            (config_values{{"cleanup.policy", "compact"}}));
+  EXPECT_EQ(after({}, alter_op::append, "retention.ms", "1"), (config_values{{"refused", ""}}));
+}
+
+TEST(alter, what_is_not_named_goes_only_if_everything_is_replaced) {
+  const config_values now{{"retention.ms", "1"}, {"segment.ms", "2"}};
+  const config_change change{"segment.ms", alter_op::set, "3"};
+  EXPECT_EQ(*altered(topic_keys(), now, {.changes = {change}}),
+            (config_values{{"retention.ms", "1"}, {"segment.ms", "3"}}));
+  EXPECT_EQ(*altered(topic_keys(), now, {.changes = {change}, .replaces_all = true}),
+            (config_values{{"segment.ms", "3"}}));
+}
+
+TEST(alter, the_form_of_a_change_is_checked) {
+  const auto code_of = [](const std::vector<config_change>& changes) {
+    const auto checked = check_form(changes);
+    return checked ? errc::none : checked.error().code;
+  };
+  EXPECT_EQ(code_of({{"a", alter_op::set, "1"}, {"b", alter_op::remove, {}}}), errc::none);
+  EXPECT_EQ(code_of({{"a", alter_op::set, "1"}, {"a", alter_op::remove, {}}}), errc::invalid_request);
+  EXPECT_EQ(code_of({{"a", alter_op::append, {}}}), errc::invalid_request);
+  EXPECT_EQ(code_of({{"", alter_op::set, "1"}}), errc::invalid_request);
+  EXPECT_EQ(code_of({{"a", static_cast<alter_op>(4), "1"}}), errc::invalid_request);
+}
+
+TEST(dynamic, only_what_needs_no_restart_changes_at_run_time) {
+  for (const std::string_view key :
+       {"log.retention.ms", "message.max.bytes", "max.connections", "num.io.threads"})
+    EXPECT_TRUE(may_change_at_run_time(key)) << key;
+  for (const std::string_view key :
+       {"node.id", "listeners", "log.dirs", "durability", "log.retention.hours", ""})
+    EXPECT_FALSE(may_change_at_run_time(key)) << key;
+}
+
+TEST(dynamic, layers_go_before_what_was_given_at_the_start) {
+  config c;
+  ASSERT_TRUE(load_assignment(c, "message.max.bytes=1"));
+  c.set_at_run_time({{"message.max.bytes", "2"}, {"max.connections", "9"}}, {{"message.max.bytes", "3"}});
+  EXPECT_EQ(c.integer("message.max.bytes"), 3);
+  EXPECT_EQ(c.integer("max.connections"), 9);
+  ASSERT_EQ(c.all_given("message.max.bytes").size(), 3u);
+  c.set_at_run_time({}, {});
+  EXPECT_EQ(c.integer("message.max.bytes"), 1);
+}
+
+TEST(topic_settings, replicas_and_lags_are_checked) {
+  EXPECT_TRUE(check_topic_override("leader.replication.throttled.replicas", "*"));
+  EXPECT_TRUE(check_topic_override("leader.replication.throttled.replicas", "0:1, 12:3"));
+  EXPECT_FALSE(check_topic_override("leader.replication.throttled.replicas", "0:1,x"));
+  topic_overrides lags{{"min.compaction.lag.ms", "10"}, {"max.compaction.lag.ms", "5"}};
+  EXPECT_FALSE(check_topic_overrides(lags));
 }
 
 TEST(command_line, arguments_are_read) {

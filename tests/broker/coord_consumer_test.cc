@@ -433,6 +433,43 @@ TEST_F(CoordConsumer, TheLogRewrittenTellsTheSame) {
   EXPECT_EQ(world.replayed()->offsets_of("simple7").at("t").at(0).offset, 77);
 }
 
+TEST_F(CoordConsumer, PartitionsAreNotDividedMoreOftenThanAllowed) {
+  world.machine().set_config({.consumer_assignment_interval_ms = 1'000});
+  const auto first = enter(world, "m1");
+  EXPECT_EQ(assigned(world, *first), "t: 0 1 2 3") << "the first time, at once";
+  world.pass(400);
+  const auto second = enter(world, "m2");
+  EXPECT_EQ(second->member_epoch, first->member_epoch);
+  EXPECT_EQ(second->heartbeat_interval_ms, 600) << "it is to come back when it can be served";
+  EXPECT_EQ(assigned(world, *second), "");
+  EXPECT_EQ(group().state(), consumer_group_state::assigning);
+  world.pass(599);
+  EXPECT_EQ(tick("m2", second->member_epoch)->heartbeat_interval_ms, 1);
+  world.pass(1);
+  const auto divided = tick("m2", second->member_epoch);
+  EXPECT_GT(divided->member_epoch, second->member_epoch);
+  EXPECT_EQ(divided->heartbeat_interval_ms, 5'000);
+}
+
+TEST_F(CoordConsumer, AClockSetBackHoldsNobodyUp) {
+  world.machine().set_config({.consumer_assignment_interval_ms = 1'000});
+  const auto first = enter(world, "m1");
+  world.clock.wall_base_ms -= 86'400'000;
+  EXPECT_GT(enter(world, "m2")->member_epoch, first->member_epoch);
+}
+
+TEST_F(CoordConsumer, AGroupMayHaveTimesOfItsOwn) {
+  auto own = std::make_shared<own_times_by_group>();
+  own->emplace("g", own_times{.session_timeout_ms = 8'000, .heartbeat_interval_ms = 2'000});
+  world.machine().set_config({.own = std::move(own)});
+  const auto joined = enter(world, "m1");
+  EXPECT_EQ(joined->heartbeat_interval_ms, 2'000);
+  world.pass(7'999);
+  EXPECT_EQ(code(tick("m1", joined->member_epoch)), errc::none);
+  world.pass(8'000);
+  EXPECT_EQ(code(tick("m1", joined->member_epoch)), errc::unknown_member_id);
+}
+
 TEST(CoordAssignor, UniformIsEvenAndMovesNoMoreThanItMust) {
   const uuid id;
   topic_partitions a{{id, {0, 1, 2, 3, 4, 5}}};

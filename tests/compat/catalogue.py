@@ -104,10 +104,12 @@ def java():
 
 
 NO_NULL_HEADERS = "header values are never null"
+NO_ADMINISTRATION = {"configs": "cannot read or change configuration", "delete-records": "cannot delete records"}
 NO_NEW_GROUPS = dict.fromkeys(groups.NEW, "has the classic group protocol only")
 CLIENTS = [
     Client("kafka-python-2.0.2", "kafka-python 2.0.2", "kafka-python", **python("requirements-2.0.2.txt"),
            lacks={"idempotent": "has no idempotent producer", "null-header": NO_NULL_HEADERS, "static": "has no static members",
+                  "delete-records": "cannot delete records",
                   "sticky": "its assignor fails by itself on Python 3.11", "cooperative": "has no such assignor", **NO_NEW_GROUPS}),
     Client("kafka-python", "kafka-python 3.0.12", "kafka-python", **python("requirements.txt"),
            lacks={"null-header": NO_NULL_HEADERS, **NO_NEW_GROUPS}),
@@ -116,7 +118,7 @@ CLIENTS = [
     Client("confluent-kafka", "librdkafka (confluent-kafka 2.16.1)", "confluent-kafka", **python("requirements.txt"),
            lacks={"sticky": "has no such assignor"}),
     Client("kcat", "librdkafka (kcat 1.7.1, Debian)", "kcat", **python(),
-           lacks={"timestamps": "cannot set timestamps", "create": "cannot create topics", "bytes": "takes keys and headers as text",
+           lacks={"timestamps": "cannot set timestamps", "create": "cannot create topics", **NO_ADMINISTRATION, "bytes": "takes keys and headers as text",
                   "null-header": "headers are text", "sticky": "has no such assignor", "pause": "cannot be told while it runs",
                   "seek": "cannot be told while it runs", "commit-sync": "commits by itself only",
                   "commit-async": "commits by itself only", **NO_NEW_GROUPS}),
@@ -124,6 +126,7 @@ CLIENTS = [
     Client("java-console", "Apache Kafka 4.3.1 console tools", "java-console", **python(),
            lacks={"timestamps": "cannot set timestamps", "partitions": "cannot choose the partition",
                   "bytes": "records are lines of text", "empty": "cannot tell an empty value",
+                  **dict.fromkeys(NO_ADMINISTRATION, "kafka-configs and the like: see tests/system/kafka_tools"),
                   **dict.fromkeys(groups.FEATURES, "is the Java client, see there")}),
     Client("franz-go", "franz-go 1.22.2", "franz-go", **go(),
            lacks={"new-static": "a static member that is closed gives its partitions to the others, with Kafka as well"}),
@@ -134,6 +137,7 @@ CLIENTS = [
                   "cooperative": "has no such assignor", "static": "has no static members", **NO_NEW_GROUPS}),
     Client("rskafka", "rskafka 0.6.0", "rskafka", **rust(),
            lacks={"group": "has no consumer groups", "idempotent": "has no idempotent producer", "acks": "always acks=all",
+                  **NO_ADMINISTRATION,
                   "null-header": NO_NULL_HEADERS, "repeated-header": "header names are unique",
                   **dict.fromkeys(groups.FEATURES, "has no consumer groups")}),
 ]

@@ -193,6 +193,28 @@ def create_topics(scene):
     same(some(2, 1), scene.consume(name, 2, partition=1))
 
 
+def configuration(scene):
+    topic = scene.topic(partitions=2)
+    read = lambda: scene.client.call("configs", topic=topic)["configs"]  # noqa: E731
+    assert read()["retention.ms"] == "604800000"
+    scene.client.call("alter", topic=topic, name="retention.ms", value="86400000")
+    assert read()["retention.ms"] == "86400000", "what was set is not there"
+    refused = scene.client.call("alter", may_fail=True, topic=topic, name="retention.ms", value="soon")
+    assert "error" in refused, "a value that is no number was taken"
+    assert read()["retention.ms"] == "86400000"
+    scene.client.call("grow", topic=topic, partitions=4)
+    scene.helper.call("produce", topic=topic, records=some(3, 3))
+    same(some(3, 3), scene.consume(topic, 3, partition=3))
+
+
+def delete_records(scene):
+    topic = scene.topic()
+    scene.helper.call("produce", topic=topic, records=some(10))
+    scene.client.call("delete_records", topic=topic, partition=0, before=4)
+    assert scene.client.call("offset_at", topic=topic, partition=0, timestamp=-2)["offset"] == 4
+    same(some(6, start=4), scene.consume(topic, 6), first_offset=4)
+
+
 def group(scene):
     topic, group_name = scene.topic(), scene.fresh_name()
     scene.helper.call("produce", topic=topic, records=some(12))
@@ -251,6 +273,8 @@ FEATURES = {  # name: (title in the table, function)
     "unknown": ("unknown topic", unknown_topic),
     "auto": ("auto creation", auto_creation),
     "create": ("create topics", create_topics),
+    "configs": ("configuration read and changed", configuration),
+    "delete-records": ("records deleted", delete_records),
     "group": ("group: join, commit, resume", group),
     "idempotent": ("idempotent producer", idempotent),
     "acks": ("acks 0 and 1", acks),

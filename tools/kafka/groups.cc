@@ -14,6 +14,7 @@
 #include "protocol/generated/list_groups_request.h"
 #include "protocol/generated/list_groups_response.h"
 #include "tools/kafka/admin.h"
+#include "tools/kafka/brokers.h"
 #include "tools/kafka/errors.h"
 #include "tools/kafka/wire.h"
 #include "tools/text/suggest.h"
@@ -21,22 +22,6 @@
 namespace millrace::tools {
 
 namespace {
-
-struct address {
-  std::string host;
-  int port;
-};
-
-result<std::vector<address>> broker_addresses(handle& client) {
-  MR_TRY(client.reach());
-  const rd_kafka_metadata_t* raw = nullptr;
-  const rd_kafka_resp_err_t code = rd_kafka_metadata(client.get(), 0, nullptr, &raw, client.timeout_ms());
-  if (code != RD_KAFKA_RESP_ERR_NO_ERROR) return fail(broker_error(code, "read the cluster's metadata"));
-  const metadata_ptr metadata(raw);
-  std::vector<address> addresses;
-  for (int i = 0; i < raw->broker_cnt; ++i) addresses.push_back({raw->brokers[i].host, raw->brokers[i].port});
-  return addresses;
-}
 
 bool is_not_yet(int16_t code) {
   const auto own = static_cast<errc>(code);
@@ -84,7 +69,7 @@ result<std::vector<group_listing>> list_directly(handle& client) {
   const auto addresses = broker_addresses(client);
   if (!addresses) return fail(addresses.error());
   std::vector<group_listing> groups;
-  for (const address& at : *addresses) {
+  for (const broker_address& at : *addresses) {
     auto broker = wire::open(client.to(), at.host, at.port);
     if (!broker) return fail(broker.error());
     if (!broker->can(protocol::api_key::list_groups, 5)) {

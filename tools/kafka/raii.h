@@ -26,6 +26,10 @@ using admin_options_ptr =
     std::unique_ptr<rd_kafka_AdminOptions_t, destroy_with<rd_kafka_AdminOptions_destroy>>;
 using new_topic_ptr = std::unique_ptr<rd_kafka_NewTopic_t, destroy_with<rd_kafka_NewTopic_destroy>>;
 using delete_topic_ptr = std::unique_ptr<rd_kafka_DeleteTopic_t, destroy_with<rd_kafka_DeleteTopic_destroy>>;
+using new_partitions_ptr =
+    std::unique_ptr<rd_kafka_NewPartitions_t, destroy_with<rd_kafka_NewPartitions_destroy>>;
+using delete_records_ptr =
+    std::unique_ptr<rd_kafka_DeleteRecords_t, destroy_with<rd_kafka_DeleteRecords_destroy>>;
 using delete_group_ptr = std::unique_ptr<rd_kafka_DeleteGroup_t, destroy_with<rd_kafka_DeleteGroup_destroy>>;
 using list_offsets_ptr = std::unique_ptr<rd_kafka_ListConsumerGroupOffsets_t,
                                          destroy_with<rd_kafka_ListConsumerGroupOffsets_destroy>>;

@@ -271,4 +271,57 @@ result<std::vector<result<void>>> delete_topics(handle& client, const std::vecto
   return topic_results(gone, count, "delete");
 }
 
+result<void> add_partitions(handle& client, const std::string& topic, int32_t total) {
+  MR_TRY(client.reach());
+  char reason[256];
+  const new_partitions_ptr wanted(
+      rd_kafka_NewPartitions_new(topic.c_str(), static_cast<size_t>(total), reason, sizeof(reason)));
+  if (!wanted) return fail(errc::invalid_argument, "cannot add partitions to '{}': {}", topic, reason);
+  rd_kafka_NewPartitions_t* asked[] = {wanted.get()};
+  const queue_ptr answers(rd_kafka_queue_new(client.get()));
+  const admin_options_ptr options = admin_options(client);
+  rd_kafka_CreatePartitions(client.get(), asked, 1, options.get(), answers.get());
+  const auto event = await_answer(client, answers.get(), "add partitions");
+  if (!event) return fail(event.error());
+  size_t count = 0;
+  const rd_kafka_topic_result_t** grown =
+      rd_kafka_CreatePartitions_result_topics(rd_kafka_event_CreatePartitions_result(event->get()), &count);
+  const auto results = topic_results(grown, count, "add partitions to");
+  if (results.size() != 1) return fail(errc::unknown_server_error, "the answer is empty");
+  if (results.front()) await_leaders(client, topic);
+  return results.front();
+}
+
+result<std::vector<result<int64_t>>> delete_records(handle& client, const std::vector<records_below>& what) {
+  MR_TRY(client.reach());
+  const partition_list_ptr list(rd_kafka_topic_partition_list_new(static_cast<int>(what.size())));
+  for (const records_below& w : what) {
+    rd_kafka_topic_partition_list_add(list.get(), w.topic.c_str(), w.partition)->offset =
+        w.offset < 0 ? RD_KAFKA_OFFSET_END : w.offset;
+  }
+  const delete_records_ptr wanted(rd_kafka_DeleteRecords_new(list.get()));
+  rd_kafka_DeleteRecords_t* asked[] = {wanted.get()};
+  const queue_ptr answers(rd_kafka_queue_new(client.get()));
+  const admin_options_ptr options = admin_options(client);
+  rd_kafka_DeleteRecords(client.get(), asked, 1, options.get(), answers.get());
+  const auto event = await_answer(client, answers.get(), "delete records");
+  if (!event) return fail(event.error());
+  const rd_kafka_topic_partition_list_t* done =
+      rd_kafka_DeleteRecords_result_offsets(rd_kafka_event_DeleteRecords_result(event->get()));
+  std::vector<result<int64_t>> results;
+  for (const records_below& w : what) {
+    const rd_kafka_topic_partition_t* found = rd_kafka_topic_partition_list_find(
+        const_cast<rd_kafka_topic_partition_list_t*>(done), w.topic.c_str(), w.partition);
+    if (found == nullptr) {
+      results.push_back(fail(errc::unknown_server_error, "no answer for {} [{}]", w.topic, w.partition));
+    } else if (found->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
+      results.push_back(
+          fail(broker_error(found->err, fmt::format("delete records of {} [{}]", w.topic, w.partition))));
+    } else {
+      results.push_back(found->offset);
+    }
+  }
+  return results;
+}
+
 }  // namespace millrace::tools

@@ -62,4 +62,15 @@ struct new_topic {
 result<std::vector<result<void>>> create_topics(handle& client, const std::vector<new_topic>& topics);
 result<std::vector<result<void>>> delete_topics(handle& client, const std::vector<std::string>& names);
 
+// `total`: how many the topic has afterwards; invalid_partitions if that is not more than before.
+result<void> add_partitions(handle& client, const std::string& topic, int32_t total);
+
+struct records_below {
+  std::string topic;
+  int32_t partition = 0;
+  int64_t offset = -1;  // what lies below goes; -1: everything
+};
+// The first offset still there, for each, in order.
+result<std::vector<result<int64_t>>> delete_records(handle& client, const std::vector<records_below>& what);
+
 }  // namespace millrace::tools

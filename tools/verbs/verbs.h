@@ -11,7 +11,15 @@ namespace millrace::tools {
 void add_topic_list(CLI::App& topic, context& ctx);
 void add_topic_create(CLI::App& topic, context& ctx);
 void add_topic_describe(CLI::App& topic, context& ctx);
+void add_topic_alter(CLI::App& topic, context& ctx);
+void add_topic_add_partitions(CLI::App& topic, context& ctx);
+void add_topic_delete_records(CLI::App& topic, context& ctx);
 void add_topic_delete(CLI::App& topic, context& ctx);
+void add_config_get(CLI::App& config, context& ctx);
+void add_config_set(CLI::App& config, context& ctx);
+void add_config_unset(CLI::App& config, context& ctx);
+void add_config_list(CLI::App& config, context& ctx);
+void add_cluster(CLI::App& root, context& ctx);
 void add_group_list(CLI::App& group, context& ctx);
 void add_group_describe(CLI::App& group, context& ctx);
 void add_group_delete(CLI::App& group, context& ctx);

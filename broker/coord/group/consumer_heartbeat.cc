@@ -255,7 +255,13 @@ group_machine::heartbeat_result group_machine::beat(const request_type& request,
   response_type response;
   response.member_id = *member_id;
   response.member_epoch = now.current.epoch;
-  response.heartbeat_interval_ms = config_.consumer_heartbeat_interval_ms;
+  response.heartbeat_interval_ms = config_.heartbeat_interval_ms_of(g.id());
+  // Partitions that are to be divided soon need a heartbeat that does it.
+  if (g.epoch() > g.assignment_epoch()) {
+    const int64_t pause_ms = std::max<int64_t>(1, assignment_pause_ms(g, s.now()));
+    response.heartbeat_interval_ms =
+        static_cast<int32_t>(std::min<int64_t>(response.heartbeat_interval_ms, pause_ms));
+  }
   const bool is_full = named.rebalance_timeout_ms != -1 && named.topic_partitions &&
                        (named.subscribed_topic_names || named.subscribed_topic_regex);
   if (named.member_epoch == 0 || is_full || now.current.assigned != had) {

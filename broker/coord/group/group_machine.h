@@ -112,6 +112,9 @@ class group_machine final : public machine {
   group_machine(const group_config& config, const topic_source& topics, std::function<uuid()> make_uuid)
       : config_(config), topics_(topics), make_uuid_(std::move(make_uuid)) {}
 
+  // Holds for what happens from now on.
+  void set_config(const group_config& config) { config_ = config; }
+
   // --- requests ---
   void join(const protocol::join_group_request& request, const caller& who, step& s, join_reply reply);
   void sync(const protocol::sync_group_request& request, step& s, sync_reply reply);
@@ -236,6 +239,8 @@ class group_machine final : public machine {
   bool refresh_patterns(consumer_group& g, std::string_view wanted, step& s);
   void drop_unused_patterns(consumer_group& g, step& s);
   void divide(consumer_group& g, step& s);
+  // How long until the partitions may be divided anew; 0: now.
+  int64_t assignment_pause_ms(const consumer_group& g, instant now) const;
   uint64_t topics_hash(const consumer_group& g) const;
   static bool has_room_to_take_over(const consumer_group& g, const consumer_member& old, const step& s);
   // Replaces a static member's former self: `fresh` takes its place with what it had.
@@ -282,7 +287,7 @@ class group_machine final : public machine {
   // Asserts that what a step has left behind is sound.
   void check(const classic_group& g) const;
 
-  const group_config config_;
+  group_config config_;
   const topic_source& topics_;
   const std::function<uuid()> make_uuid_;
   std::map<std::string, entry, std::less<>> groups_;

@@ -1,7 +1,8 @@
 // The rebalance of a consumer group: what a member's request sets off, all within its own step.
 //
 //   refresh   a changed subscription, member or topic: the group's epoch grows
-//   divide    the epoch is beyond the target's: the assignor makes a new target
+//   divide    the epoch is beyond the target's: the assignor makes a new target, not more often than the
+//             assignment interval allows; classic members, which wait for an answer, are not kept waiting
 //   reconcile the member goes as far towards it as it can (reconcile.h)
 //
 // Other members learn of it with their own next heartbeats.
@@ -45,7 +46,8 @@ void group_machine::refresh(consumer_group& g, const std::string& member_id,
     if (has_changed || hash != g.topics_hash()) s.emit(epoch_record(g.id(), {g.epoch() + 1, hash}));
     g.is_stale = false;
   }
-  if (g.epoch() > g.assignment_epoch()) divide(g, s);
+  if (g.epoch() > g.assignment_epoch() && (wanted.classic || assignment_pause_ms(g, s.now()) == 0))
+    divide(g, s);
 
   consumer_member& m = *g.find(member_id);
   const consumer_assignment next = reconcile(
@@ -120,6 +122,14 @@ uint64_t group_machine::topics_hash(const consumer_group& g) const {
     hash = xxh3(t->id.bytes, hash + static_cast<uint64_t>(t->partitions));
   }
   return hash;
+}
+
+int64_t group_machine::assignment_pause_ms(const consumer_group& g, instant now) const {
+  if (g.assignment_epoch() == 0) return 0;
+  const int64_t since_ms = now.wall_ms - g.assignment_made().made_at_ms;
+  const int64_t interval_ms = config_.assignment_interval_ms_of(g.id());
+  // A clock that was set back may not hold the group up.
+  return since_ms < 0 ? 0 : std::max<int64_t>(0, interval_ms - since_ms);
 }
 
 void group_machine::divide(consumer_group& g, step& s) {

@@ -21,7 +21,7 @@ void group_machine::touch(classic_group& g, group_member& m, int64_t for_ms, ste
 
 void group_machine::touch(consumer_group& g, consumer_member& m, step& s) {
   const auto& classic = m.subscription.classic;
-  touch(g.id(), m, classic ? classic->session_timeout_ms : config_.consumer_session_timeout_ms, s);
+  touch(g.id(), m, classic ? classic->session_timeout_ms : config_.session_timeout_ms_of(g.id()), s);
 }
 
 void group_machine::on_session_timer(classic_group& g, const std::string& member_id, step& s) {

@@ -62,6 +62,7 @@ class group_partition final : private log_port, private clock_port {
 
   void forget_topic(std::string_view topic);
   void topics_changed() { machine_.topics_changed(); }
+  void set_config(const group_config& config) { machine_.set_config(config); }
 
  private:
   // log_port

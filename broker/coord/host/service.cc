@@ -2,12 +2,28 @@
 
 #include <algorithm>
 
+#include "broker/config/key_spec.h"
 #include "broker/shard_context.h"
 
 namespace millrace::broker::coord {
 namespace {
 
-group_config config_from(const settings& s) {
+std::shared_ptr<const own_times_by_group> own_times_from(const dynamic_configs& dynamic) {
+  auto own = std::make_shared<own_times_by_group>();
+  for (const auto& [group, values] : dynamic.groups) {
+    const auto value_of = [&values](std::string_view key) -> std::optional<int32_t> {
+      const auto found = values.find(key);
+      if (found == values.end()) return std::nullopt;
+      return static_cast<int32_t>(to_integer(found->second));
+    };
+    own->emplace(group, own_times{.session_timeout_ms = value_of("consumer.session.timeout.ms"),
+                                  .heartbeat_interval_ms = value_of("consumer.heartbeat.interval.ms"),
+                                  .assignment_interval_ms = value_of("consumer.assignment.interval.ms")});
+  }
+  return own;
+}
+
+group_config config_from(const settings& s, const dynamic_configs& dynamic) {
   return {.session_timeout_min_ms = static_cast<int32_t>(s.group_session_timeout_min_ms),
           .session_timeout_max_ms = static_cast<int32_t>(s.group_session_timeout_max_ms),
           .members_max = s.group_members_max,
@@ -17,9 +33,11 @@ group_config config_from(const settings& s) {
           .retention_check_interval_ms = s.offsets_retention_check_ms,
           .consumer_session_timeout_ms = s.consumer_session_timeout_ms,
           .consumer_heartbeat_interval_ms = s.consumer_heartbeat_interval_ms,
+          .consumer_assignment_interval_ms = s.consumer_assignment_interval_ms,
           .consumer_members_max = s.consumer_members_max,
           .assignors = s.consumer_assignors,
-          .migration = {.may_upgrade = s.may_upgrade_groups, .may_downgrade = s.may_downgrade_groups}};
+          .migration = {.may_upgrade = s.may_upgrade_groups, .may_downgrade = s.may_downgrade_groups},
+          .own = own_times_from(dynamic)};
 }
 
 topic_info info_of(const topic& t) {
@@ -45,9 +63,13 @@ void image_topics::for_each_name(const std::function<void(std::string_view)>& vi
 
 service::service(shard_context& shard)
     : shard_(shard),
-      config_(config_from(shard.config())),
+      config_(config_from(shard.config(), shard.dynamic())),
       topics_(shard),
       stopping_(shard.stopping.subscribe([this] { stop(); })) {
+  shard.on_adopt([this] {
+    config_ = config_from(shard_.config(), shard_.dynamic());
+    for (auto& [index, p] : partitions_) p->set_config(config_);
+  });
   shard.on_publish([this](const image_ptr& before, const image_ptr& now) { follow(before, now); });
 }
 

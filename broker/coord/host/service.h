@@ -60,7 +60,7 @@ class service {
   void take_partitions(const topic& t);
 
   shard_context& shard_;
-  const group_config config_;
+  group_config config_;
   const image_topics topics_;
   std::map<int32_t, std::unique_ptr<group_partition>> partitions_;
   std::vector<std::unique_ptr<group_partition>> retired_;  // stopped; closed at the end

@@ -6,7 +6,8 @@ import threading
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic, RecordsToDelete
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
@@ -175,6 +176,35 @@ class Client:
                     raise RuntimeError(f"{topic}: error {code}")
         finally:
             await admin.close()
+
+    async def administer(self, action):
+        admin = AIOKafkaAdminClient(bootstrap_servers=self.bootstrap)
+        await admin.start()
+        try:
+            return await action(admin)
+        finally:
+            await admin.close()
+
+    @run
+    async def configs(self, topic):
+        answers = await self.administer(lambda admin: admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, topic)]))
+        return {"configs": {entry[0]: entry[1] for answer in answers for resource in answer.resources for entry in resource[4]}}
+
+    @run
+    async def alter(self, topic, name, value):
+        change = ConfigResource(ConfigResourceType.TOPIC, topic, {name: value})
+        for answer in await self.administer(lambda admin: admin.alter_configs([change])):
+            for code, message, *_ in answer.resources:
+                if code:
+                    return {"error": message}
+
+    @run
+    async def grow(self, topic, partitions):
+        await self.administer(lambda admin: admin.create_partitions({topic: NewPartitions(partitions)}))
+
+    @run
+    async def delete_records(self, topic, partition, before):
+        await self.administer(lambda admin: admin.delete_records({TopicPartition(topic, partition): RecordsToDelete(before)}))
 
     @run
     async def list_topics(self):

@@ -5,7 +5,7 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewPartitions, NewTopic
 from pyclient import BIG, Deadline, answer, serve
 from pymember import Members
 
@@ -155,6 +155,25 @@ class Client(Members):
             if all(t in known and all(p.leader >= 0 for p in known[t].partitions.values()) for t in topics):
                 break
             time.sleep(0.05)
+
+    def administer(self, verb, *arguments):
+        admin = AdminClient({"bootstrap.servers": self.bootstrap})  # has to live until the answer is there
+        done = getattr(admin, verb)(*arguments)
+        return next(iter(done.values())).result(30)
+
+    def configs(self, topic):
+        found = self.administer("describe_configs", [ConfigResource(ConfigResource.Type.TOPIC, topic)])
+        return {"configs": {name: entry.value for name, entry in found.items()}}
+
+    def alter(self, topic, name, value):
+        change = ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET)
+        self.administer("incremental_alter_configs", [ConfigResource(ConfigResource.Type.TOPIC, topic, incremental_configs=[change])])
+
+    def grow(self, topic, partitions):
+        self.administer("create_partitions", [NewPartitions(topic, partitions)])
+
+    def delete_records(self, topic, partition, before):
+        self.administer("delete_records", [TopicPartition(topic, partition, before)])
 
     def list_topics(self):
         return {"topics": sorted(AdminClient({"bootstrap.servers": self.bootstrap}).list_topics(timeout=10).topics)}

@@ -47,6 +47,8 @@ type command struct {
 	Count                   int
 	TimeoutMs               int `json:"timeout_ms"`
 	Topics                  []string
+	Name, Value             string
+	Before                  int64
 	memberCommand
 }
 
@@ -172,6 +174,53 @@ func createTopics(ctx context.Context, c command) (reply, error) {
 	return reply{}, err
 }
 
+func configs(ctx context.Context, c command) (reply, error) {
+	adm := kadm.NewClient(client())
+	defer adm.Close()
+	described, err := adm.DescribeTopicConfigs(ctx, c.Topic)
+	if err != nil {
+		return nil, err
+	}
+	found, err := described.On(c.Topic, nil)
+	values := map[string]string{}
+	for _, entry := range found.Configs {
+		values[entry.Key] = entry.MaybeValue()
+	}
+	return reply{"configs": values}, err
+}
+
+func alter(ctx context.Context, c command) (reply, error) {
+	adm := kadm.NewClient(client())
+	defer adm.Close()
+	done, err := adm.AlterTopicConfigs(ctx, []kadm.AlterConfig{{Op: kadm.SetConfig, Name: c.Name, Value: &c.Value}}, c.Topic)
+	if err == nil {
+		_, err = done.On(c.Topic, func(r *kadm.AlterConfigsResponse) error { return r.Err })
+	}
+	return reply{}, err
+}
+
+func grow(ctx context.Context, c command) (reply, error) {
+	adm := kadm.NewClient(client())
+	defer adm.Close()
+	done, err := adm.UpdatePartitions(ctx, int(c.Partitions), c.Topic)
+	if err == nil {
+		err = done.Error()
+	}
+	return reply{}, err
+}
+
+func deleteRecords(ctx context.Context, c command) (reply, error) {
+	adm := kadm.NewClient(client())
+	defer adm.Close()
+	offsets := kadm.Offsets{}
+	offsets.AddOffset(c.Topic, c.Partition, c.Before, -1)
+	done, err := adm.DeleteRecords(ctx, offsets)
+	if err == nil {
+		err = done.Error()
+	}
+	return reply{}, err
+}
+
 func listTopics(ctx context.Context, c command) (reply, error) {
 	adm := kadm.NewClient(client())
 	defer adm.Close()
@@ -182,7 +231,8 @@ func listTopics(ctx context.Context, c command) (reply, error) {
 }
 
 var verbs = map[string]func(context.Context, command) (reply, error){"produce": produce, "consume": consume, "group": group,
-	"offset_at": offsetAt, "create_topics": createTopics, "list_topics": listTopics, "join": join, "look": look,
+	"offset_at": offsetAt, "create_topics": createTopics, "list_topics": listTopics, "configs": configs,
+	"alter": alter, "grow": grow, "delete_records": deleteRecords, "join": join, "look": look,
 	"commit": commit, "committed": committed, "pause": pause, "resume": resume, "seek": seek, "leave": leave}
 
 func main() {

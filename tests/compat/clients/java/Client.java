@@ -14,13 +14,18 @@ import java.util.Properties;
 import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
 import org.apache.kafka.clients.admin.Admin;
+import org.apache.kafka.clients.admin.AlterConfigOp;
+import org.apache.kafka.clients.admin.ConfigEntry;
+import org.apache.kafka.clients.admin.NewPartitions;
 import org.apache.kafka.clients.admin.NewTopic;
+import org.apache.kafka.clients.admin.RecordsToDelete;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.clients.producer.RecordMetadata;
 import org.apache.kafka.common.TopicPartition;
+import org.apache.kafka.common.config.ConfigResource;
 import org.apache.kafka.common.header.Header;
 import org.apache.kafka.common.header.internals.RecordHeader;
 
@@ -124,6 +129,44 @@ public class Client {
       admin.createTopics(topics).all().get(60, TimeUnit.SECONDS);
       return json.createObjectNode();
     }
+  }
+
+  static ConfigResource topic(JsonNode c) {
+    return new ConfigResource(ConfigResource.Type.TOPIC, c.get("topic").asText());
+  }
+
+  static JsonNode configs(JsonNode c) throws Exception {
+    var reply = json.createObjectNode();
+    var configs = reply.putObject("configs");
+    try (var admin = Admin.create(options())) {
+      var found = admin.describeConfigs(List.of(topic(c))).all().get(30, TimeUnit.SECONDS).get(topic(c));
+      for (var entry : found.entries()) configs.put(entry.name(), entry.value());
+    }
+    return reply;
+  }
+
+  static JsonNode alter(JsonNode c) throws Exception {
+    var change = new AlterConfigOp(new ConfigEntry(c.get("name").asText(), c.get("value").asText()), AlterConfigOp.OpType.SET);
+    try (var admin = Admin.create(options())) {
+      admin.incrementalAlterConfigs(Map.of(topic(c), List.of(change))).all().get(30, TimeUnit.SECONDS);
+    }
+    return json.createObjectNode();
+  }
+
+  static JsonNode grow(JsonNode c) throws Exception {
+    var total = NewPartitions.increaseTo(c.get("partitions").asInt());
+    try (var admin = Admin.create(options())) {
+      admin.createPartitions(Map.of(c.get("topic").asText(), total)).all().get(30, TimeUnit.SECONDS);
+    }
+    return json.createObjectNode();
+  }
+
+  static JsonNode delete_records(JsonNode c) throws Exception {
+    var where = new TopicPartition(c.get("topic").asText(), c.get("partition").asInt());
+    try (var admin = Admin.create(options())) {
+      admin.deleteRecords(Map.of(where, RecordsToDelete.beforeOffset(c.get("before").asLong()))).all().get(30, TimeUnit.SECONDS);
+    }
+    return json.createObjectNode();
   }
 
   static JsonNode list_topics(JsonNode c) throws Exception {

@@ -3,8 +3,9 @@ import os
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+import kafka
 from kafka import ConsumerRebalanceListener, KafkaConsumer, KafkaProducer, TopicPartition
-from kafka.admin import KafkaAdminClient, NewTopic
+from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient, NewPartitions, NewTopic
 from kafka.coordinator.assignors.range import RangePartitionAssignor
 from kafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 from kafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
@@ -146,6 +147,34 @@ class Client(Members):
             admin.create_topics([NewTopic(name=t, num_partitions=partitions, replication_factor=1) for t in topics])
         finally:
             admin.close()
+
+    def administer(self, action):
+        admin = KafkaAdminClient(bootstrap_servers=self.bootstrap)
+        try:
+            return action(admin)
+        finally:
+            admin.close()
+
+    def configs(self, topic):
+        options = {} if kafka.__version__.startswith("2.") else {"config_filter": "all"}  # else: what was set
+        wanted = [ConfigResource(ConfigResourceType.TOPIC, topic)]
+        described = self.administer(lambda admin: admin.describe_configs(wanted, **options))
+        if isinstance(described, dict):  # 3.0: {type: {name: {key: {"value": ...}}}}
+            (found,), = (one.values() for one in described.values())
+            return {"configs": {key: entry["value"] for key, entry in found.items()}}
+        return {"configs": {entry[0]: entry[1] for response in described for resource in response.resources for entry in resource[4]}}
+
+    def alter(self, topic, name, value):
+        done = self.administer(lambda admin: admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, {name: value})]))
+        for code, message, *_ in getattr(done, "resources", ()):  # 2.0.2 leaves it to the caller to look
+            if code:
+                return {"error": message}
+
+    def grow(self, topic, partitions):
+        self.administer(lambda admin: admin.create_partitions({topic: NewPartitions(partitions)}))
+
+    def delete_records(self, topic, partition, before):
+        self.administer(lambda admin: admin.delete_records({TopicPartition(topic, partition): before}))
 
     def list_topics(self):
         consumer = self.consumer()

@@ -6,7 +6,7 @@ import snappy from 'kafkajs-snappy'
 import { compressFrame, decompressFrame } from 'lz4-napi'
 import { ZstdCodec } from 'zstd-codec'
 
-const { Kafka, CompressionTypes, CompressionCodecs, logLevel } = kafkajs
+const { Kafka, CompressionTypes, CompressionCodecs, ConfigResourceTypes, logLevel } = kafkajs
 const big = 16 * 1024 * 1024 // size limits are raised to this for the 10 MiB messages
 
 CompressionCodecs[CompressionTypes.Snappy] = snappy
@@ -110,9 +110,26 @@ const create_topics = ({ topics, partitions }) => withAdmin(async admin => {
   const made = await admin.createTopics({ topics: topics.map(topic => ({ topic, numPartitions: partitions, replicationFactor: 1 })), timeout: 60000 })
   return made ? {} : { error: 'there is such a topic already' }
 })
+const configs = ({ topic }) => withAdmin(async admin => {
+  const { resources } = await admin.describeConfigs({ resources: [{ type: ConfigResourceTypes.TOPIC, name: topic }] })
+  return { configs: Object.fromEntries(resources[0].configEntries.map(e => [e.configName, e.configValue])) }
+})
+const alter = ({ topic, name, value }) => withAdmin(async admin => {
+  const configEntries = [{ name, value }]
+  await admin.alterConfigs({ resources: [{ type: ConfigResourceTypes.TOPIC, name: topic, configEntries }] })
+  return {}
+})
+const grow = ({ topic, partitions }) => withAdmin(async admin => {
+  await admin.createPartitions({ topicPartitions: [{ topic, count: partitions }] })
+  return {}
+})
+const delete_records = ({ topic, partition, before }) => withAdmin(async admin => {
+  await admin.deleteTopicRecords({ topic, partitions: [{ partition, offset: String(before) }] })
+  return {}
+})
 const list_topics = () => withAdmin(async admin => ({ topics: await admin.listTopics() }))
 
-const verbs = { produce, consume, group, offset_at, create_topics, list_topics, ...memberVerbs(kafka) }
+const verbs = { produce, consume, group, offset_at, create_topics, list_topics, configs, alter, grow, delete_records, ...memberVerbs(kafka) }
 for await (const line of createInterface({ input: process.stdin })) {
   const command = JSON.parse(line)
   let reply

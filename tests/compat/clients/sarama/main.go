@@ -45,6 +45,8 @@ type command struct {
 	Count                   int
 	TimeoutMs               int `json:"timeout_ms"`
 	Topics                  []string
+	Name, Value             string
+	Before                  int64
 	memberCommand
 }
 
@@ -226,6 +228,45 @@ func createTopics(c command) (reply, error) {
 	return reply{}, nil
 }
 
+func administer(action func(sarama.ClusterAdmin) error) (reply, error) {
+	admin, err := sarama.NewClusterAdmin(brokers, config())
+	if err != nil {
+		return nil, err
+	}
+	defer admin.Close()
+	return reply{}, action(admin)
+}
+
+func configs(c command) (reply, error) {
+	values := map[string]string{}
+	_, err := administer(func(admin sarama.ClusterAdmin) error {
+		entries, err := admin.DescribeConfig(sarama.ConfigResource{Type: sarama.TopicResource, Name: c.Topic})
+		for _, entry := range entries {
+			values[entry.Name] = entry.Value
+		}
+		return err
+	})
+	return reply{"configs": values}, err
+}
+
+func alter(c command) (reply, error) {
+	return administer(func(admin sarama.ClusterAdmin) error {
+		return admin.AlterConfig(sarama.TopicResource, c.Topic, map[string]*string{c.Name: &c.Value}, false)
+	})
+}
+
+func grow(c command) (reply, error) {
+	return administer(func(admin sarama.ClusterAdmin) error {
+		return admin.CreatePartitions(c.Topic, c.Partitions, nil, false)
+	})
+}
+
+func deleteRecords(c command) (reply, error) {
+	return administer(func(admin sarama.ClusterAdmin) error {
+		return admin.DeleteRecords(c.Topic, map[int32]int64{c.Partition: c.Before})
+	})
+}
+
 func listTopics(c command) (reply, error) {
 	cfg := config()
 	cfg.Metadata.Full = true
@@ -239,7 +280,8 @@ func listTopics(c command) (reply, error) {
 }
 
 var verbs = map[string]func(command) (reply, error){"produce": produce, "consume": consume, "group": group,
-	"offset_at": offsetAt, "create_topics": createTopics, "list_topics": listTopics, "join": join, "look": look,
+	"offset_at": offsetAt, "create_topics": createTopics, "list_topics": listTopics, "configs": configs,
+	"alter": alter, "grow": grow, "delete_records": deleteRecords, "join": join, "look": look,
 	"commit": commit, "committed": committed, "pause": pause, "resume": resume, "seek": seek, "leave": leave}
 
 func main() {
