@@ -107,6 +107,7 @@ task<result<create_topics_response>> handle(request_context& context, create_top
   for (const asked_topic& asked : request.topics) {
     answered_topic answer;
     answer.name = asked.name;
+    answer.error_message = std::nullopt;
     int& count = count_by_name[asked.name];
     // A name that comes more than once is refused, and answered once.
     if (count == 0) continue;

@@ -1,9 +1,11 @@
 // 21 DeleteRecords, v0-2. v2 flexible. Everything below an offset is to go; -1 means all that can be read.
-// The new start is durable before the answer. Refused for topics whose policy does not delete, as Kafka does.
+// The new start is durable before the answer. Refused for topics whose policy does not delete, as Kafka does,
+// and for those that hold a processor's own.
 #include <map>
 #include <vector>
 
 #include "broker/api/all.h"
+#include "broker/processing/processing.h"
 #include "broker/shard_context.h"
 #include "protocol/generated/delete_records_request.h"
 #include "protocol/generated/delete_records_response.h"
@@ -24,9 +26,10 @@ struct deletion {
   answered_partition* answer;
 };
 
-errc check(const topic* t, int32_t partition) {
+errc check(const shard_context& shard, const topic* t, int32_t partition) {
   if (t == nullptr || !t->has_partition(partition)) return errc::unknown_topic_or_partition;
   if (t->is_internal) return errc::invalid_topic_exception;
+  if (shard.whole().processors->refusal_of_changes(shard.id(), t->name)) return errc::policy_violation;
   return t->settings.is_deleted_by_age ? errc::none : errc::policy_violation;
 }
 
@@ -66,7 +69,7 @@ task<result<delete_records_response>> handle(request_context& context, delete_re
       answered_partition& answer = answered.partitions.emplace_back();
       answer.partition_index = p.partition_index;
       answer.low_watermark = -1;
-      if (const errc code = check(t, p.partition_index); code != errc::none) {
+      if (const errc code = check(context.shard, t, p.partition_index); code != errc::none) {
         answer.error_code = kafka_code(code);
         continue;
       }

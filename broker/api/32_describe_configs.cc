@@ -87,6 +87,7 @@ task<result<describe_configs_response>> handle(request_context& context, describ
     auto& out = response.results.emplace_back();
     out.resource_type = asked.resource_type;
     out.resource_name = asked.resource_name;
+    out.error_message = std::nullopt;
     const auto entries = entries_of(context.shard, asked.resource_type, asked.resource_name);
     if (!entries) {
       out.error_code = kafka_code(entries.error().code);

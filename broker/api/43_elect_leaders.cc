@@ -37,7 +37,7 @@ task<result<elect_leaders_response>> handle(request_context& context, elect_lead
       auto& answer = answered.partition_result.emplace_back();
       answer.partition_id = partition;
       answer.error_code = kafka_code(why.code);
-      if (!why.message.empty()) answer.error_message = why.message;
+      answer.error_message = why.message.empty() ? std::nullopt : std::optional(why.message);
     }
   }
   co_return response;

@@ -30,6 +30,7 @@ task<result<incremental_alter_configs_response>> handle(request_context& context
     auto& out = response.responses.emplace_back();
     out.resource_type = request.resources[i].resource_type;
     out.resource_name = request.resources[i].resource_name;
+    out.error_message = std::nullopt;
     if (done[i]) continue;
     out.error_code = kafka_code(done[i].error().code);
     out.error_message = done[i].error().message;

@@ -28,6 +28,7 @@ task<result<alter_partition_reassignments_response>> handle(request_context& con
                                                             alter_partition_reassignments_request request) {
   const image_ptr image = context.shard.image();
   alter_partition_reassignments_response response;
+  response.error_message = std::nullopt;
   response.allow_replication_factor_change = request.allow_replication_factor_change;
   for (const auto& asked : request.topics) {
     auto& answered = response.responses.emplace_back();
@@ -36,6 +37,7 @@ task<result<alter_partition_reassignments_response>> handle(request_context& con
     for (const auto& partition : asked.partitions) {
       auto& answer = answered.partitions.emplace_back();
       answer.partition_index = partition.partition_index;
+      answer.error_message = std::nullopt;
       const result<void> checked = check(t, asked.name, partition, context.shard.config().node_id);
       if (checked) continue;
       answer.error_code = kafka_code(checked.error().code);

@@ -8,7 +8,9 @@ namespace {
 
 task<result<protocol::list_partition_reassignments_response>> handle(
     request_context&, protocol::list_partition_reassignments_request) {
-  co_return protocol::list_partition_reassignments_response{};
+  protocol::list_partition_reassignments_response response;
+  response.error_message = std::nullopt;
+  co_return response;
 }
 
 }  // namespace

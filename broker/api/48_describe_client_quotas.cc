@@ -19,6 +19,7 @@ constexpr int8_t match_any = 2;  // 0: a name, 1: the default
 task<result<describe_client_quotas_response>> handle(request_context&,
                                                      describe_client_quotas_request request) {
   describe_client_quotas_response response;
+  response.error_message = std::nullopt;
   response.entries.emplace();
   for (const auto& component : request.components) {
     if (std::ranges::find(entity_types, component.entity_type) == entity_types.end()) {

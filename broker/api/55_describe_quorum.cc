@@ -27,12 +27,14 @@ task<result<describe_quorum_response>> handle(request_context& context, describe
   const int64_t now_ms = runtime::reactor::current().wall_clock_ms();
 
   describe_quorum_response response;
+  response.error_message = std::nullopt;
   for (const auto& asked : request.topics) {
     auto& answered = response.topics.emplace_back();
     answered.topic_name = asked.topic_name;
     for (const auto& partition : asked.partitions) {
       auto& answer = answered.partitions.emplace_back();
       answer.partition_index = partition.partition_index;
+      answer.error_message = std::nullopt;
       if (asked.topic_name != metadata_topic || partition.partition_index != 0) {
         answer.error_code = kafka_code(errc::unknown_topic_or_partition);
         answer.error_message = "This server does not host this topic-partition.";

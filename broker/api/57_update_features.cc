@@ -54,6 +54,7 @@ result<void> check_all(const update_features_request& request, int16_t version, 
 
 task<result<update_features_response>> handle(request_context& context, update_features_request request) {
   update_features_response response;
+  response.error_message = std::nullopt;
   const result<void> checked = check_all(request, context.version(), context.shard.config().node_id);
   if (!checked) {
     response.error_code = kafka_code(checked.error().code);

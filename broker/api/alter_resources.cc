@@ -7,6 +7,7 @@
 #include "broker/config/dynamic.h"
 #include "broker/metadata/config_registry.h"
 #include "broker/metadata/topic_registry.h"
+#include "broker/processing/processing.h"
 #include "broker/shard_context.h"
 #include "runtime/shards.h"
 
@@ -31,6 +32,8 @@ result<void> check(const resource_alteration& wanted, const shard_context& shard
         return fail(errc::invalid_topic_exception, "{}", fault);
       if (shard.image()->find(wanted.name) == nullptr)
         return fail(errc::unknown_topic_or_partition, "The topic '{}' does not exist.", wanted.name);
+      if (const auto why = shard.whole().processors->refusal_of_changes(shard.id(), wanted.name))
+        return fail(errc::policy_violation, "{}", *why);
       return {};
     case resource_type::broker:
       return check_broker_name(wanted.name, shard.config().node_id);

@@ -314,7 +314,7 @@ std::optional<std::string> processing::refusal_of_growth(shard_id shard, std::st
   return std::nullopt;
 }
 
-std::optional<std::string> processing::refusal_of_writes(shard_id shard, std::string_view topic) const {
+std::optional<std::string> processing::refusal_of_changes(shard_id shard, std::string_view topic) const {
   const processor_set& set = *shards_[shard.value()].set;
   if (set.has_absent)
     for (const processors::deployed_ptr& p : set.what.processors())
@@ -327,6 +327,16 @@ std::optional<std::string> processing::refusal_of_writes(shard_id shard, std::st
       return fmt::format("the topic holds the state of processor {}", p.spec.name);
     if (is_outbox(p.spec, topic))
       return fmt::format("the topic holds what processor {} sends to other partitions", p.spec.name);
+  }
+  return std::nullopt;
+}
+
+std::optional<std::string> processing::refusal_of_writes(shard_id shard, std::string_view topic) const {
+  const processor_set& set = *shards_[shard.value()].set;
+  if (!std::ranges::binary_search(set.topics, topic)) return std::nullopt;
+  if (auto why = refusal_of_changes(shard, topic)) return why;
+  for (const processors::deployed_ptr& deployed : set.what.processors()) {
+    const processors::deployed_processor& p = *deployed;
     const std::vector<std::string> targets = processors::topics_written(p.spec);
     if (!p.spec.has_external_writes && std::ranges::find(targets, topic) != targets.end())
       return fmt::format(

@@ -70,6 +70,9 @@ class processing final : private processors::neighbours {
   std::optional<std::string> refusal_of_growth(shard_id shard, std::string_view topic) const;
   // Why clients may not write to a topic; nothing if they may. Runs on: `shard`.
   std::optional<std::string> refusal_of_writes(shard_id shard, std::string_view topic) const;
+  // Why clients may not delete records of a topic, or change its configuration, as it holds a processor's own
+  // (state, what is on its way); nothing if they may. Runs on: `shard`.
+  std::optional<std::string> refusal_of_changes(shard_id shard, std::string_view topic) const;
   // What the validators of the topic say to a batch that is about to be appended. Runs on: the owner's shard.
   std::optional<protocol::batch_error> validate(shard_id shard, const storage::partition_log& log,
                                                 const protocol::checked_batch& batch);

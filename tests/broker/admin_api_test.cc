@@ -52,7 +52,7 @@ int16_t alter(wire_client& client, const change& c, bool validate_only = false) 
   auto& config = resource.configs.emplace_back();
   config.name = c.key;
   config.config_operation = static_cast<int8_t>(c.op);
-  if (c.value) config.value = *c.value;
+  config.value = c.value ? std::optional<std::string_view>(*c.value) : std::nullopt;
   const auto answer = client.ask<incremental_alter_configs_response>(request, 1);
   return answer && answer->responses.size() == 1 ? answer->responses[0].error_code : int16_t{-99};
 }

@@ -198,7 +198,9 @@ def configuration(scene):
     read = lambda: scene.client.call("configs", topic=topic)["configs"]  # noqa: E731
     assert read()["retention.ms"] == "604800000"
     scene.client.call("alter", topic=topic, name="retention.ms", value="86400000")
-    assert read()["retention.ms"] == "86400000", "what was set is not there"
+    end = time.monotonic() + 10  # a Kafka shows a change a moment after it has taken it
+    while (found := read()["retention.ms"]) != "86400000":
+        assert time.monotonic() < end, f"what was set is not there, but {found}"
     refused = scene.client.call("alter", may_fail=True, topic=topic, name="retention.ms", value="soon")
     assert "error" in refused, "a value that is no number was taken"
     assert read()["retention.ms"] == "86400000"

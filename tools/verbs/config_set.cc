@@ -66,7 +66,8 @@ result<exit_code> change_configs(context& ctx, const std::vector<resource>& of,
     }
     json.begin_object().member("resource", r.to_string()).member("changed", !dry_run).end_object();
     if (!ctx.common.is_json)
-      tell(ctx, fmt::format(dry_run ? "{} would be changed." : "Changed {}.", r.to_string()));
+      tell(ctx, dry_run ? fmt::format("{} would be changed.", r.to_string())
+                        : fmt::format("Changed {}.", r.to_string()));
   }
   json.end_array();
   if (ctx.common.is_json) ctx.out.write(text + "\n");
@@ -78,7 +79,7 @@ void add_config_set(CLI::App& config, context& ctx) {
     verb.add_option("RESOURCE", options.resource,
                     "topic:NAME, group:NAME, broker:ID, brokers, client-metrics:NAME")
         ->required();
-    verb.add_option("KEY=VALUE", options.values, "What to set")->required();
+    verb.add_option("VALUES", options.values, "What to set")->type_name("KEY=VALUE")->required();
     CLI::Option* add = verb.add_flag("--add", options.add, "Add to lists instead of replacing them");
     verb.add_flag("--subtract", options.subtract, "Take from lists instead of replacing them")->excludes(add);
     verb.add_flag("-n,--dry-run", options.dry_run, "Only check");

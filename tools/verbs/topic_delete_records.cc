@@ -61,7 +61,7 @@ result<exit_code> run(context& ctx, const delete_records_options& options) {
 
 void add_topic_delete_records(CLI::App& topic, context& ctx) {
   const auto declare = [&](CLI::App& verb, delete_records_options& options) {
-    verb.add_option("TOPIC[:0,1]", options.choice.topics, "Topics, all partitions of each or some")
+    verb.add_option("TOPIC", options.choice.topics, "Topics, all partitions of each or some (TOPIC:0,1)")
         ->required();
     verb.add_option("--before", options.before, "Delete what lies before this offset")
         ->type_name("OFFSET")

@@ -124,6 +124,7 @@ const grow = ({ topic, partitions }) => withAdmin(async admin => {
   return {}
 })
 const delete_records = ({ topic, partition, before }) => withAdmin(async admin => {
+  await admin.fetchTopicOffsets(topic) // it forgets to look for the leader by itself
   await admin.deleteTopicRecords({ topic, partitions: [{ partition, offset: String(before) }] })
   return {}
 })

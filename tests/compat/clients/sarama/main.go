@@ -229,7 +229,9 @@ func createTopics(c command) (reply, error) {
 }
 
 func administer(action func(sarama.ClusterAdmin) error) (reply, error) {
-	admin, err := sarama.NewClusterAdmin(brokers, config())
+	cfg := config()
+	cfg.Metadata.Full = true
+	admin, err := sarama.NewClusterAdmin(brokers, cfg)
 	if err != nil {
 		return nil, err
 	}
