@@ -3,7 +3,7 @@
 // v1 sources and synonyms instead of "is default"; v3 types and documentation; v4 flexible. Resources: topics
 // (2), this broker (4, by its id; "" = what was set at run time for all brokers), groups (32) and
 // subscriptions to clients' metrics (16), whether there is one of that name or not. Names asked for that do
-// not exist are left out, as by Kafka.
+// not exist are left out, as by Kafka; an empty list of them means all keys.
 #include <algorithm>
 #include <charconv>
 
@@ -58,7 +58,7 @@ result<std::vector<config_entry>> entries_of(const shard_context& shard, int8_t 
 }
 
 bool is_asked(const describe_configs_request::describe_configs_resource& asked, std::string_view key) {
-  return !asked.configuration_keys ||
+  return !asked.configuration_keys || asked.configuration_keys->empty() ||
          std::ranges::find(*asked.configuration_keys, key) != asked.configuration_keys->end();
 }
 

@@ -122,6 +122,7 @@ result<std::vector<described_config>> describe_configs(handle& client, const res
   auto& asked = request.resources.emplace_back();
   asked.resource_type = static_cast<int8_t>(of.type);
   asked.resource_name = of.name;
+  asked.configuration_keys = std::nullopt;  // all
   if (!keys.empty()) asked.configuration_keys.emplace(keys.begin(), keys.end());
   const auto answer = broker->ask<protocol::describe_configs_response>(request, version);
   if (!answer) return fail(answer.error());

@@ -15,8 +15,9 @@ SHORT = {CONFIGS: "kafka-configs", TOPICS: "kafka-topics", LOG_DIRS: "kafka-log-
          ELECTION: "kafka-leader-election", REASSIGN: "kafka-reassign-partitions", METRICS: "kafka-client-metrics",
          PRODUCERS: "kafka-transactions"}
 
-# Keys that only one of the two has: our own, Kafka 3's that old tools still set, and those of groups that are not here.
-ONLY_HERE = ("durability", "message.downconversion.enable", "message.format.version", "message.timestamp.difference.max.ms",
+# Keys that only one of the two has: our own, Kafka 3's that old tools still set, Kafka 4.4's, and those of groups that are
+# not here.
+ONLY_HERE = ("durability", "max.decompressed.message.bytes", "remote.copy.lag.", "message.downconversion.enable", "message.format.version", "message.timestamp.difference.max.ms",
              "share.", "streams.", "errors.")
 
 
@@ -125,9 +126,9 @@ def commands():
     yield "list", METRICS, "--list"
     yield "describe some", LOG_DIRS, "--describe", "--topic-list", "orders,made,nothing"
     yield "ends", OFFSETS, "--topic-partitions", "orders,made"
+    yield "of the greatest timestamp", OFFSETS, "--topic", "orders", "--time", "-3"
     yield "delete", RECORDS, "--offset-json-file", "DIR/records.json"
     yield "starts after that", OFFSETS, "--topic", "orders", "--time", "-2"
-    yield "of the greatest timestamp", OFFSETS, "--topic", "orders", "--time", "-3"
     yield "describe", FEATURES, "describe"
     yield "upgrade to where it is", FEATURES, "upgrade", "--feature", "group.version=1"
     yield "upgrade too far", FEATURES, "upgrade", "--feature", "group.version=7"

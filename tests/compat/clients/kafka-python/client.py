@@ -166,9 +166,13 @@ class Client(Members):
 
     def alter(self, topic, name, value):
         done = self.administer(lambda admin: admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, {name: value})]))
-        for code, message, *_ in getattr(done, "resources", ()):  # 2.0.2 leaves it to the caller to look
-            if code:
-                return {"error": message}
+        # Either leaves it to the caller to look: 3.0 answers {type: {name: text}}, 2.0.2 what came over the wire.
+        if isinstance(done, dict):
+            problems = [text for one in done.values() for text in one.values() if "Error" in str(text)]
+        else:
+            problems = [message for code, message, *_ in done.resources if code]
+        if problems:
+            return {"error": str(problems[0])}
 
     def grow(self, topic, partitions):
         self.administer(lambda admin: admin.create_partitions({topic: NewPartitions(partitions)}))
