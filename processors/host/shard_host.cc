@@ -76,8 +76,15 @@ runtime::task<void> shard_host::find_start(flow_ptr f) {
   storage::partition_log* input = store_.find(f->key.input);
   MR_ASSERT(input);
   const int64_t end = input->log_end().value();  // what comes meanwhile is not passed over
-  const auto found =
-      co_await store_.find_timestamp(*input, f->processor.spec.start.at, storage::read_bound::log_end);
+  // Only what is durable is found.
+  while (input && input->high_watermark().value() < end && !is_stopping_ && !store_.read_only_reason()) {
+    co_await runtime::reactor::current().sleep(std::chrono::milliseconds(1));
+    input = store_.find(f->key.input);
+  }
+  result<std::optional<storage::timestamped_offset>> found = fail(errc::cancelled);
+  if (input)
+    found = co_await store_.find_timestamp(*input, f->processor.spec.start.at,
+                                           storage::read_bound::high_watermark);
   f->is_restoring = false;
   if (is_stopping_ || f->health != flow_state::restoring) co_return;
   if (!found) {
