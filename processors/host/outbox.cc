@@ -104,7 +104,11 @@ runtime::task<void> outbox::send_all() {
     if (next_ == end) {
       if (log->log_end().value() == end) waiting_bytes_ = 0;
       news_.reset();
-      co_await news_.wait();
+      if (is_hasty) {
+        co_await runtime::reactor::current().sleep(std::chrono::microseconds(20));
+      } else {
+        co_await news_.wait();
+      }
       continue;
     }
     const bool is_sent = co_await send_portion();

@@ -169,6 +169,22 @@ task<void> life::read_now_and_then(uint32_t shard, prng random) {
   }
 }
 
+// DeleteRecords: an answered log start holds from then on, whatever happens next.
+task<void> life::delete_records_now_and_then(uint32_t shard, prng random) {
+  shard_store& store = *stores_[shard];
+  for (int i = 0; i < steps / 5 && !is_over(); ++i) {
+    co_await reactor::current().sleep(std::chrono::microseconds(random.below(30'000)));
+    if (is_over()) co_return;
+    const topic_partition_id id = pick(shard, random, false);
+    if (!may_be_trimmed(id.topic)) continue;
+    const partition_log* log = store.find(id);
+    const offset to(random.between(log->log_start().value(), log->high_watermark().value()));
+    auto moved = co_await store.advance_log_start(id, to);
+    if (is_over()) co_return;
+    if (moved) known_.saw_log_start(id, moved->value(), story_.durability_of(id.topic));
+  }
+}
+
 // Topics that nothing else in the story relies on come and go.
 task<void> life::change_topics(prng random) {
   for (int i = 0; i < steps / 5 && !is_over(); ++i) {
@@ -238,6 +254,7 @@ task<void> life::work_on_shard(uint32_t shard) {
       clients.spawn(produce_idempotent(shard, i, prng(seed + 2 + i)));
   clients.spawn(read_now_and_then(shard, prng(seed + 100)));
   clients.spawn(follow_slowly(shard, prng(seed + 103)));
+  clients.spawn(delete_records_now_and_then(shard, prng(seed + 105)));
   if (shard == 0) {
     clients.spawn(change_topics(prng(seed + 101)));
     clients.spawn(step_clock_now_and_then(prng(seed + 104)));

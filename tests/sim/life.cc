@@ -51,6 +51,10 @@ bool is_compacted(const uuid& topic) {
   return topic == id_of(7) || (topic >= id_of(9) && topic <= id_of(11));
 }
 
+bool may_be_trimmed(const uuid& topic) {
+  return topic >= id_of(2 * flows) && !is_followed({topic, 0}) && !is_compacted(topic);
+}
+
 bool keeps_tombstones(const uuid& topic) {
   return topic == id_of(7) || topic == id_of(10);
 }

@@ -38,6 +38,8 @@ inline constexpr uint64_t followed_topics = 4;
 
 // Topic 7, which is followed, and 9 to 11 are compacted.
 bool is_compacted(const uuid& topic);
+// Whether its first records may go: nothing else in the story needs all of them.
+bool may_be_trimmed(const uuid& topic);
 // Those of 7 and 10 keep them for longer than any story lasts, of the others they go at once.
 bool keeps_tombstones(const uuid& topic);
 
@@ -130,6 +132,7 @@ class life {
   task<void> produce_plain(uint32_t shard, prng random);
   task<void> produce_idempotent(uint32_t shard, size_t index, prng random);
   task<void> read_now_and_then(uint32_t shard, prng random);
+  task<void> delete_records_now_and_then(uint32_t shard, prng random);
   task<void> follow_slowly(uint32_t shard, prng random);
   task<void> step_clock_now_and_then(prng random);
   task<void> change_topics(prng random);
