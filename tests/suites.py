@@ -184,7 +184,7 @@ def discover():
     suites = [
         Suite("house", run_program(os.path.join(ROOT, "tests/house/run")), builds=["debug"], needs=["fmt"]),
         Suite("unit", run_meson("unit", "system", "cli"), builds=["debug"]),
-        Suite("sim", run_meson("sim"), builds=["debug"]),
+        Suite("sim", run_meson("sim", "faults"), builds=["debug"]),
     ]
     under_sanitizers = {"asan": [], "tsan": []}
     for path in sorted(glob.glob(ROOT + "/tests/*/run") + glob.glob(ROOT + "/tests/system/*/run")):
