@@ -168,7 +168,8 @@ task<result<void>> broker::open_listeners() {
     if (is_shared && wanted.bind.port != 0) {
       // With SO_REUSEPORT a second broker of the same user could bind the port, too, and take every other
       // connection. A bind without it tells.
-      auto probe = co_await runtime::listener::bind(wanted.bind.host, wanted.bind.port);
+      auto probe = co_await runtime::listener::bind(wanted.bind.host, wanted.bind.port,
+                                                    {.patience = runtime::predecessor_patience});
       if (!probe) {
         co_return fail(probe.error().code, "cannot listen on {}: {}", wanted.bind.to_string(),
                        probe.error().message);

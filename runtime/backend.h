@@ -18,9 +18,15 @@
 
 namespace millrace::runtime {
 
+// How long a start waits for what the kernel still holds for a killed predecessor (ports, file locks):
+// io_uring lets go of it a moment after the process is gone.
+inline constexpr nanoseconds predecessor_patience = std::chrono::seconds(5);
+
 struct listen_options {
   bool reuse_port = false;
   int backlog = 1024;
+  // How long to try again while the port is in use.
+  nanoseconds patience{0};
 };
 
 class backend {

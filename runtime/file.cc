@@ -21,6 +21,9 @@ constexpr uint64_t bytes_per_call = uint64_t{1} << 30;
 // a virtual machine may have given back to its host, at many times the cost (docs/runtime.md).
 constexpr uint64_t buffered_write_bytes = 64 * 1024;
 
+// Between two tries at a lock that somebody has.
+constexpr auto busy_interval = std::chrono::milliseconds(20);
+
 // A part of a vector list that one call may carry. `from` advances over what was handed out.
 class vector_cursor {
  public:
@@ -238,13 +241,19 @@ task<result<void>> file::close() {
   co_return {};
 }
 
-result<void> file::lock() {
+task<result<void>> file::lock(nanoseconds patience) {
   MR_ASSERT(is_open());
-  const int outcome = io_->lock_file(fd_);
-  if (outcome == -EAGAIN || outcome == -EACCES)
-    return fail(errc::locked, "{} is in use by another process", path_);
-  if (outcome < 0) return failed("lock", outcome);
-  return {};
+  const time_point give_up = reactor::current().now() + patience;
+  for (;;) {
+    const int outcome = io_->lock_file(fd_);
+    if (outcome != -EAGAIN && outcome != -EACCES) {
+      if (outcome < 0) co_return failed("lock", outcome);
+      co_return {};
+    }
+    if (reactor::current().now() >= give_up)
+      co_return fail(errc::locked, "{} is in use by another process", path_);
+    co_await reactor::current().sleep(busy_interval);
+  }
 }
 
 }  // namespace millrace::runtime

@@ -22,6 +22,7 @@
 
 #include "base/bytes.h"
 #include "base/result.h"
+#include "runtime/clock.h"
 #include "runtime/task.h"
 
 namespace millrace::runtime {
@@ -74,8 +75,9 @@ class file {
   task<result<void>> close();
 
   // Exclusive lock owned by this open file description: it lasts until the last request in flight of
-  // the last holder is gone, even if the process was killed. errc::locked if somebody has it.
-  result<void> lock();
+  // the last holder is gone, even if the process was killed. errc::locked if somebody has it for longer than
+  // `patience`.
+  task<result<void>> lock(nanoseconds patience = nanoseconds{0});
 
   bool is_open() const noexcept { return fd_ >= 0; }
   bool is_direct() const noexcept { return direct_; }

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/assert.h"
+#include "base/log.h"
 #include "runtime/errno_error.h"
 #include "runtime/event.h"
 #include "runtime/reactor.h"
@@ -22,6 +23,9 @@ namespace {
 
 // The kernel takes at most IOV_MAX (1024) vectors a call.
 constexpr size_t vectors_per_send = 1024;
+
+// Between two tries at a port in use.
+constexpr auto busy_interval = std::chrono::milliseconds(20);
 
 std::string text_of(const socket_address& address) {
   std::array<char, INET6_ADDRSTRLEN> text{};
@@ -226,15 +230,23 @@ task<result<std::unique_ptr<listener>>> listener::bind(std::string host, uint16_
   auto addresses = co_await resolve(host, port);
   if (!addresses) co_return fail(addresses.error());
   backend& io = reactor::current().io();
-  int outcome = -EADDRNOTAVAIL;
-  for (const socket_address& address : *addresses) {
-    socket_address bound;
-    outcome = io.listen(address, options, bound);
-    if (outcome >= 0) co_return std::unique_ptr<listener>(new listener(io, outcome, port_of(bound)));
-    // Without IPv6 the next address is the IPv4 one; a port in use is the answer.
-    if (outcome == -EADDRINUSE || outcome == -EACCES) break;
+  const time_point began = reactor::current().now();
+  for (time_point now = began;; now = reactor::current().now()) {
+    int outcome = -EADDRNOTAVAIL;
+    for (const socket_address& address : *addresses) {
+      socket_address bound;
+      outcome = io.listen(address, options, bound);
+      if (outcome >= 0) co_return std::unique_ptr<listener>(new listener(io, outcome, port_of(bound)));
+      // Without IPv6 the next address is the IPv4 one; a port in use is the answer.
+      if (outcome == -EADDRINUSE || outcome == -EACCES) break;
+    }
+    if (outcome != -EADDRINUSE || now - began >= options.patience)
+      co_return fail_errno("listen on", fmt::format("{}:{}", host, port), outcome);
+    if (now == began)
+      log::info("port in use, trying again port={} seconds={}", port,
+                std::chrono::duration_cast<std::chrono::seconds>(options.patience).count());
+    co_await reactor::current().sleep(busy_interval);
   }
-  co_return fail_errno("listen on", fmt::format("{}:{}", host, port), outcome);
 }
 
 listener::~listener() {

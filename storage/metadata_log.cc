@@ -9,6 +9,7 @@
 #include "runtime/fs.h"
 #include "runtime/reactor.h"
 #include "runtime/semaphore.h"
+#include "storage/data_lock.h"
 #include "storage/fault.h"
 #include "storage/layout.h"
 #include "storage/metadata_codec.h"
@@ -26,8 +27,6 @@ constexpr uint64_t generation = 1;
 // The log is replaced by a snapshot when it is larger than this and most of it is history.
 constexpr uint64_t snapshot_bytes_min = 1 * limits::MiB;
 constexpr uint64_t snapshot_growth = 4;
-constexpr int lock_attempts = 50;
-constexpr auto lock_interval = std::chrono::milliseconds(100);
 
 class file_metadata_log final : public metadata_log {
  public:
@@ -67,15 +66,8 @@ task<result<void>> file_metadata_log::open() {
   // Even if the file was there: its name may not have been durable when the last process died.
   auto named = co_await fs::sync_directory(fs::directory_of(path_));
   if (!named) co_return named;
-  // A killed predecessor's last requests may still hold the lock.
-  for (int attempt = 0;; ++attempt) {
-    result<void> locked = file_.lock();
-    if (locked) break;
-    if (locked.error().code != errc::locked) co_return locked;
-    if (attempt == lock_attempts)
-      co_return fail(errc::locked, "{} is in use: another broker is running on this directory", path_);
-    co_await runtime::reactor::current().sleep(lock_interval);
-  }
+  auto locked = co_await lock_against_other_brokers(file_);
+  if (!locked) co_return locked;
   auto size = co_await file_.size();
   if (!size) co_return fail(size.error());
   auto replayed = co_await replay(*size);
@@ -192,7 +184,7 @@ task<result<void>> file_metadata_log::write_snapshot() {
   const std::string temporary = path_ + ".tmp";
   auto opened = co_await runtime::file::open(temporary, {.create = true, .truncate = true});
   if (!opened) co_return fail(opened.error());
-  auto locked = opened->lock();
+  auto locked = co_await opened->lock();
   if (!locked) co_return locked;
   lsn next{1};
   uint64_t position = 0;

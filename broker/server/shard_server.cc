@@ -12,7 +12,8 @@ namespace millrace::broker {
 task<result<uint16_t>> shard_server::bind(size_t listener, uint16_t port, bool is_shared) {
   const settings& config = shard_.config();
   const listener_address& address = config.listeners[listener].bind;
-  const runtime::listen_options options{.reuse_port = is_shared, .backlog = config.listen_backlog};
+  const runtime::listen_options options{
+      .reuse_port = is_shared, .backlog = config.listen_backlog, .patience = runtime::predecessor_patience};
   auto made = co_await runtime::listener::bind(address.host, port, options);
   if (!made)
     co_return fail(made.error().code, "cannot listen on {}: {}", address.to_string(), made.error().message);

@@ -10,6 +10,7 @@
 #include "base/limits.h"
 #include "runtime/fs.h"
 #include "runtime/reactor.h"
+#include "storage/data_lock.h"
 #include "storage/fault.h"
 #include "storage/wal/frame.h"
 
@@ -20,9 +21,6 @@ namespace {
 namespace fs = runtime::fs;
 
 constexpr uint64_t zeros_bytes = 256 * limits::KiB;
-// How long a start waits for the requests in flight of a killed predecessor.
-constexpr int lock_attempts = 50;
-constexpr auto lock_interval = std::chrono::milliseconds(100);
 
 const slice& zeros() {
   static const slice memory = [] {
@@ -35,16 +33,6 @@ const slice& zeros() {
 
 std::string file_name(uint32_t slot) {
   return fmt::format("{:02d}.wal", slot);
-}
-
-task<result<void>> lock_patiently(runtime::file& file) {
-  for (int attempt = 0;; ++attempt) {
-    result<void> locked = file.lock();
-    if (locked || locked.error().code != errc::locked) co_return locked;
-    if (attempt == lock_attempts)
-      co_return fail(errc::locked, "{} is in use: another broker is running on this directory", file.path());
-    co_await runtime::reactor::current().sleep(lock_interval);
-  }
 }
 
 }  // namespace
@@ -75,7 +63,7 @@ task<result<std::unique_ptr<file_set>>> file_set::open(file_set_options options)
         co_await runtime::file::open(directory + "/" + entry.name, {.direct = set->options_.direct});
     if (!opened) co_return fail(opened.error());
     file->handle = std::move(*opened);
-    auto locked = co_await lock_patiently(file->handle);
+    auto locked = co_await lock_against_other_brokers(file->handle);
     if (!locked) co_return fail(locked.error());
     auto size = co_await file->handle.size();
     if (!size) co_return fail(size.error());
@@ -121,7 +109,7 @@ task<result<wal_file*>> file_set::create_file() {
   auto opened = co_await runtime::file::open(path, {.create = true, .direct = options_.direct});
   if (!opened) co_return fail(opened.error());
   file->handle = std::move(*opened);
-  auto locked = co_await lock_patiently(file->handle);
+  auto locked = co_await lock_against_other_brokers(file->handle);
   if (!locked) co_return fail(locked.error());
   files_.push_back(std::move(file));
   co_return files_.back().get();

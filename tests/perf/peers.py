@@ -4,23 +4,13 @@ import re
 import signal
 import socket
 import subprocess
+import sys
 import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 TICKS = os.sysconf("SC_CLK_TCK")
-
-
-def free_port():
-    """A port whose successor is free too: Kafka takes both."""
-    while True:
-        with socket.socket() as first, socket.socket() as second:
-            first.bind(("127.0.0.1", 0))
-            port = first.getsockname()[1]
-            try:
-                second.bind(("127.0.0.1", port + 1))
-                return port
-            except OSError:
-                continue
+sys.path.append(os.path.join(ROOT, "tests"))
+from ports import free_port  # noqa: E402
 
 
 def answers(port):

@@ -123,19 +123,44 @@ TEST_P(files, errors_name_the_file) {
 
 task<void> lock_twice(std::string path) {
   auto first = co_await file::open(path, {.create = true});
-  EXPECT_TRUE(first->lock());
+  const auto held = co_await first->lock();
+  EXPECT_TRUE(held);
   {
     auto second = co_await file::open(path, {});
-    auto locked = second->lock();
+    auto locked = co_await second->lock();
     EXPECT_EQ(locked.error().code, errc::locked);
   }
   auto closed = co_await first->close();
   auto third = co_await file::open(path, {});
-  EXPECT_TRUE(third->lock());
+  auto freed = co_await third->lock();
+  EXPECT_TRUE(freed);
+}
+
+// Frees what `holder` has after a while.
+task<void> close_soon(file& holder) {
+  co_await reactor::current().sleep(50ms);
+  auto closed = co_await holder.close();
+  EXPECT_TRUE(closed);
+}
+
+task<void> lock_patiently(std::string path) {
+  auto first = co_await file::open(path, {.create = true});
+  const auto held = co_await first->lock();
+  EXPECT_TRUE(held);
+  auto second = co_await file::open(path, {});
+  gate closing;
+  closing.spawn(close_soon(*first));
+  const auto locked = co_await second->lock(60s);
+  EXPECT_TRUE(locked);
+  co_await closing.close();
 }
 
 TEST_P(files, lock_excludes_and_ends_with_the_file) {
   run(lock_twice(dir_ / "lock"));
+}
+
+TEST_P(files, lock_waits_for_the_holder_as_long_as_asked) {
+  run(lock_patiently(dir_ / "lock"));
 }
 
 task<void> use_names(std::string dir) {
@@ -391,6 +416,24 @@ task<void> bind_twice() {
 
 TEST_P(sockets, a_taken_port_is_an_error) {
   run(bind_twice());
+}
+
+task<void> free_soon(listener& holder) {
+  co_await reactor::current().sleep(50ms);
+  holder.close();
+}
+
+task<void> bind_patiently() {
+  auto first = co_await listener::bind("127.0.0.1", 0);
+  gate closing;
+  closing.spawn(free_soon(**first));
+  const auto second = co_await listener::bind("127.0.0.1", (*first)->port(), {.patience = 60s});
+  EXPECT_TRUE(second);
+  co_await closing.close();
+}
+
+TEST_P(sockets, a_port_is_waited_for_as_long_as_asked) {
+  run(bind_patiently());
 }
 
 task<int> await_signal() {

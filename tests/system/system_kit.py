@@ -10,6 +10,9 @@ import tempfile
 import threading
 import time
 
+sys.path.append(str(pathlib.Path(__file__).resolve().parents[1]))
+from ports import free_port  # noqa: E402
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("BUILD_DIR") or ROOT / "build/release")
 CLIENT = "confluent-kafka==2.6.1"
@@ -55,7 +58,7 @@ class broker:
 
     def __init__(self, directory, processors="", **keys):
         self.directory = pathlib.Path(directory)
-        self.port = 0
+        self.port = free_port()
         self.process = None
         self.keys = {"log.dirs": str(self.directory / "data"), "num.partitions": 1, **keys}
         self.config = self.directory / "millrace.toml"
@@ -76,12 +79,10 @@ class broker:
         timer.start()
         line = self.process.stdout.readline().decode()
         timer.cancel()
-        match = re.match(r"millraced ready: PLAINTEXT://.*:(\d+)", line)
-        if not match:
+        if not line.startswith("millraced ready:"):
             self.process.kill()
             self.process.wait()
             raise RuntimeError(f"millraced did not become ready ({line.strip()!r}); its log ends with:\n{self.last_words()}")
-        self.port = int(match[1])
 
     def kill(self):
         self.process.send_signal(signal.SIGKILL)
