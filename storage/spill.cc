@@ -252,9 +252,15 @@ task<result<void>> spiller::roll(partition_log& log) {
   }
   const offset base = log.spilled_end();
   // Whatever an earlier run left under these names is not part of the log.
+  const std::string log_path = layout::log_file(directory, base);
   for (const std::string& path : layout::files_of_segment(directory, base)) {
     auto created = co_await runtime::file::open(path, {.create = true, .truncate = true});
     if (!created) co_return fail(created.error());
+    // A length and no blocks, as Kafka gives it: topics that hold little take no more of the disk for it.
+    if (log.config().preallocates && path == log_path) {
+      auto sized = co_await created->truncate(log.config().segment_bytes);
+      if (!sized) co_return sized;
+    }
     auto closed = co_await created->close();
     if (!closed) co_return closed;
   }
@@ -296,8 +302,10 @@ task<result<void>> spiller::close_active(partition_log& log, bool is_final) {
     auto written = co_await (*file)->write(active.written, bytes);
     if (!written) co_return written;
   }
-  auto sized = co_await (*file)->truncate(size);
-  if (!sized) co_return sized;
+  if (!MILLRACE_FAULT(not_trimmed)) {
+    auto sized = co_await (*file)->truncate(size);
+    if (!sized) co_return sized;
+  }
   auto synced = co_await (*file)->sync_all();
   if (!synced) co_return synced;
   segment& active = log.segments().back();

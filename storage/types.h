@@ -70,6 +70,8 @@ struct partition_config {
   int64_t segment_jitter_ms = 0;                // segment.jitter.ms
   uint32_t index_interval_bytes = 4096;         // index.interval.bytes
   uint32_t index_bytes_max = 10u << 20;         // segment.index.bytes
+  // preallocate: a new segment's file has segment.bytes from the start, and its own length when it ends.
+  bool preallocates = false;
   // What may be deleted for its age, or for the size of the log. Unlimited unless cleanup.policy has delete.
   int64_t retention_ms = 7 * 24 * 3600 * 1000LL;
   int64_t retention_bytes = -1;

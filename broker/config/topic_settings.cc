@@ -160,6 +160,7 @@ topic_settings make_topic_settings(const config& broker, const topic_overrides& 
   s.segment_jitter_ms = read.integer("segment.jitter.ms");
   s.index_interval_bytes = read.integer("index.interval.bytes");
   s.index_bytes_max = read.integer("segment.index.bytes");
+  s.preallocates = read.text("preallocate") == "true";
   s.retention_ms = read.integer("retention.ms");
   s.retention_bytes = read.integer("retention.bytes");
   s.file_delete_delay_ms = read.integer("file.delete.delay.ms");

@@ -33,6 +33,7 @@ struct topic_settings {
   int64_t segment_jitter_ms = 0;
   int64_t index_interval_bytes = 0;
   int64_t index_bytes_max = 0;
+  bool preallocates = false;
   int64_t retention_ms = -1;
   int64_t retention_bytes = -1;
   int64_t file_delete_delay_ms = 0;

@@ -76,6 +76,7 @@ storage::partition_config topic_registry::partition_config_of(const topic_settin
           .segment_jitter_ms = s.segment_jitter_ms,
           .index_interval_bytes = static_cast<uint32_t>(s.index_interval_bytes),
           .index_bytes_max = static_cast<uint32_t>(s.index_bytes_max),
+          .preallocates = s.preallocates,
           .retention_ms = s.is_deleted_by_age ? s.retention_ms : -1,
           .retention_bytes = s.is_deleted_by_age ? s.retention_bytes : -1,
           .file_delete_delay_ms = s.file_delete_delay_ms,

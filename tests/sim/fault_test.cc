@@ -41,6 +41,7 @@ constexpr seeded_fault faults[] = {
     {"trim_too_far", "the trim point ignores batches that are only in the WAL"},
     {"tail_forgotten", "a checkpoint does not carry the last partial block"},
     {"roll_without_tail", "a full segment is closed without its last partial block"},
+    {"not_trimmed", "a segment that ends keeps what its file has behind the last batch"},
     {"missing_segment_name_sync", "a new segment's name is not made durable"},
     {"relog_forgets", "copies of small remains are written under no partition"},
     {"relog_without_redo_point", "replay does not know that older frames were superseded"},

@@ -143,6 +143,7 @@ partition_config config_for(const story& s, const uuid& topic) {
   // Those that feed others keep everything, so that input and output can be compared one by one.
   config.retention_ms = -1;
   const uint64_t n = load_le<uint64_t>(topic.bytes.data() + 8) - 1;
+  config.preallocates = n % 3 == 1;
   if (n >= 2 * flows && s.has_retention) {
     if (n % 2 == 0) config.retention_bytes = 60'000;
     if (n % 3 == 0) config.retention_ms = 3 * 24 * 3600 * 1000LL;

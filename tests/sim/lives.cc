@@ -29,6 +29,22 @@ void read_with_flipped_bits(story& s, const sim_disk& left) {
   }
 }
 
+// After an orderly stop a segment's file is whole batches and nothing else, as Kafka's own tools want it.
+void check_files(story& s, const sim_disk& disk) {
+  for (const std::string& path : disk.files()) {
+    if (!path.ends_with(".log") || !path.starts_with("/data/topic")) continue;
+    const std::vector<std::byte> bytes = *disk.content(path);
+    for (size_t at = 0; at < bytes.size();) {
+      const auto header = protocol::parse_batch(bytes_view(bytes).subspan(at));
+      if (!header || header->size_bytes() > bytes.size() - at) {
+        s.known.fail("{} of {} bytes has no batch at {}", path, bytes.size(), at);
+        return;
+      }
+      at += header->size_bytes();
+    }
+  }
+}
+
 }  // namespace
 
 run_result run_lives(uint64_t seed, run_options options) {
@@ -69,6 +85,7 @@ run_result run_lives(uint64_t seed, run_options options) {
     if (options.verbose)
       fmt::print("life {}: shards {}, {}, {} changes\n", s.life, shards,
                  disk->has_crashed() ? "crashed" : "stopped", disk->change_count() - before);
+    if (!disk->has_crashed()) check_files(s, *disk);
     const uint64_t changes = disk->change_count() - before;
     changes_of_a_life =
         std::max<uint64_t>(50, std::min<uint64_t>(2000, (changes_of_a_life + changes) * 5 / 8));
