@@ -6,6 +6,7 @@
 
 #include "tools/cli/interrupt.h"
 #include "tools/cli/usage.h"
+#include "tools/verbs/twins.h"
 #include "tools/verbs/verbs.h"
 
 namespace millrace::tools {
@@ -61,6 +62,8 @@ void declare_verbs(CLI::App& root, context& ctx) {
   add_processor_deploy(*processor, ctx);
   add_processor_list(*processor, ctx);
   add_processor_describe(*processor, ctx);
+  add_processor_replay(*processor, ctx);
+  add_processor_diff(*processor, ctx);
   add_processor_actions(*processor, ctx);
 
   CLI::App* log = root.add_subcommand("log", "A broker's files, without the broker: look, check, move");

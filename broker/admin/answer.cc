@@ -158,6 +158,28 @@ task<http_response> act(node& whole, std::string name, std::string verb, http_re
     const result<void> done = co_await control.resume(name);
     co_return outcome(done, name);
   }
+  if (verb == "shadow") {
+    auto entry = load_processor_json(request.body, body_name, name);
+    if (!entry) co_return refusal(entry.error());
+    if (const result<void> settled = settle_library(whole.config, *entry); !settled)
+      co_return refusal(settled.error());
+    const auto done = co_await control.shadow(*std::move(entry));
+    co_return outcome(done, 201);
+  }
+  if (verb == "promote") {
+    const auto done = co_await control.promote(name);
+    co_return outcome(done);
+  }
+  if (verb == "discard") {
+    const result<void> done = co_await control.discard(name);
+    co_return outcome(done, name);
+  }
+  if (verb == "replay") {
+    auto wanted = replay_request_of(request.body);
+    if (!wanted) co_return refusal(wanted.error());
+    const auto done = co_await control.replay(name, *std::move(wanted));
+    co_return outcome(done, 201);
+  }
   if (verb == "rollback") {
     const auto done = co_await control.rollback(name);
     co_return outcome(done);

@@ -29,12 +29,19 @@ json json_of(const processors::flow_counters& c) {
 
 json json_of(const processor_flow& flow) {
   const processors::flow_status& s = flow.status;
-  return {{"partition", s.partition},     {"shard", flow.shard},
-          {"state", name_of(s.state)},    {"why", s.why_paused},
-          {"position", s.cursor},         {"lag", s.lag},
-          {"is_apart", s.is_apart},       {"state_entries", s.state_entries},
-          {"state_bytes", s.state_bytes}, {"counters", json_of(s.counters)},
-          {"metrics", s.metrics}};
+  json all{{"partition", s.partition},     {"shard", flow.shard},
+           {"state", name_of(s.state)},    {"why", s.why_paused},
+           {"position", s.cursor},         {"lag", s.lag},
+           {"is_apart", s.is_apart},       {"state_entries", s.state_entries},
+           {"state_bytes", s.state_bytes}, {"counters", json_of(s.counters)},
+           {"metrics", s.metrics}};
+  if (s.until) all["until"] = *s.until;
+  for (const processors::compared_output& c : s.compared)
+    all["compared"].push_back({{"output", c.output},
+                               {"shadow_topic", c.shadow_topic},
+                               {"live_topic", c.live_topic},
+                               {"live_from", c.live_from}});
+  return all;
 }
 
 }  // namespace
@@ -53,6 +60,8 @@ json json_of(const processor_summary& s) {
           {"code", s.code},
           {"version", s.version},
           {"content_hash", s.content_hash},
+          {"role", s.role},
+          {"of", s.of},
           {"input", s.input},
           {"outputs", s.outputs},
           {"state", s.state},
@@ -83,6 +92,39 @@ json json_of(const processor_details& d) {
   all["flows"] = json::array();
   for (const processor_flow& f : d.flows) all["flows"].push_back(json_of(f));
   return all;
+}
+
+result<replay_request> replay_request_of(std::string_view text) {
+  replay_request request;
+  if (text.empty()) return request;
+  const json parsed = json::parse(text, nullptr, false);
+  if (!parsed.is_object()) return fail(errc::malformed, "the request: a JSON object is expected");
+  for (const auto& [key, value] : parsed.items()) {
+    std::string* into = key == "name"     ? &request.name
+                        : key == "from"   ? &request.from
+                        : key == "to"     ? &request.to
+                        : key == "suffix" ? &request.suffix
+                                          : nullptr;
+    if (into) {
+      if (value.is_string())
+        *into = value.get<std::string>();
+      else if (value.is_number_integer())
+        *into = value.dump();
+      else
+        return fail(errc::invalid_config, "the request: {}: a string is expected", key);
+      continue;
+    }
+    if (key != "into" || !value.is_object())
+      return fail(errc::invalid_config,
+                  "the request: {}: there are name, from, to, suffix, and a table into of outputs and topics",
+                  key);
+    for (const auto& [output, topic] : value.items()) {
+      if (!topic.is_string())
+        return fail(errc::invalid_config, "the request: into.{}: a string is expected", output);
+      request.into[output] = topic.get<std::string>();
+    }
+  }
+  return request;
 }
 
 std::string to_text(const json& value) {

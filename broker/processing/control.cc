@@ -1,10 +1,8 @@
 #include "broker/processing/control.h"
 
 #include <algorithm>
-#include <functional>
 
 #include "base/log.h"
-#include "broker/metadata/topic_registry.h"
 #include "broker/node.h"
 #include "broker/processing/entries.h"
 #include "broker/processing/processing.h"
@@ -18,10 +16,6 @@ namespace millrace::broker {
 using runtime::task;
 
 namespace {
-
-std::unexpected<error> unknown(const std::string& name) {
-  return fail(errc::resource_not_found, "there is no processor {}", name);
-}
 
 deploy_outcome outcome_of(const processors::deployed_processor& p) {
   return {.name = p.spec.name,
@@ -46,6 +40,27 @@ std::optional<error> processor_control::not_ours(const std::string& name) const 
   const auto at = whole_.stored_.find(name);
   if (at == whole_.stored_.end() || at->second.is_leaving)
     return error{errc::resource_not_found, fmt::format("there is no processor {}", name)};
+  return std::nullopt;
+}
+
+// A replay or a shadow is what it was made as.
+std::optional<error> processor_control::not_a_processor(const std::string& name) const {
+  const auto at = whole_.stored_.find(name);
+  if (at == whole_.stored_.end() || at->second.role == stored_role::processor) return std::nullopt;
+  return error{errc::policy_violation,
+               fmt::format("{} is a {} of processor {}: remove it, and make another one", name,
+                           name_of(at->second.role), at->second.of)};
+}
+
+// Why nothing new can be deployed under that name.
+std::optional<error> processor_control::name_taken(const std::string& name) const {
+  auto refused = not_ours(name);
+  if (!refused)
+    return error{errc::duplicate_resource,
+                 fmt::format("processor {} is deployed already; replace it, or remove it first", name)};
+  if (refused->code != errc::resource_not_found) return refused;
+  if (whole_.stored_.contains(name))
+    return error{errc::duplicate_resource, fmt::format("processor {} is being removed", name)};
   return std::nullopt;
 }
 
@@ -86,6 +101,7 @@ result<void> processor_control::check_topics(const processors::deployed_processo
 // What the state of the deployed version says against its successor.
 result<void> processor_control::check_successor(const processors::deployed_processor& old,
                                                 const processors::deployed_processor& now,
+                                                const std::set<uint32_t>& versions,
                                                 std::vector<std::string>& notes) {
   if (old.spec.input != now.spec.input)
     return fail(
@@ -102,14 +118,18 @@ result<void> processor_control::check_successor(const processors::deployed_proce
                 "processor {} has state, and this library keeps none: remove it with its state (purge), then "
                 "deploy this one",
                 old.spec.name);
-  const auto before = old.code->table().state_version;
   const auto after = now.code->table().state_version;
-  if (before != after)
-    return fail(
-        errc::invalid_config,
-        "processor {} has state of version {}, and this library keeps version {}: deploy it under another "
-        "name, to make its state anew from the input, or remove the old one with its state (purge) first",
-        old.spec.name, before, after);
+  for (const uint32_t before : versions) {
+    if (before == after) continue;
+    if (!now.code->migrates_from(before))
+      return fail(
+          errc::invalid_config,
+          "processor {} has state of version {}, and this library keeps version {}{}: deploy it under "
+          "another "
+          "name, to make its state anew from the input, or remove the old one with its state (purge) first",
+          old.spec.name, before, after, before < after ? " and cannot migrate it" : "");
+    notes.push_back(fmt::format("Its state is migrated from version {} to {}.", before, after));
+  }
   for (const std::string& store : old.code->stores())
     if (std::ranges::find(now.code->stores(), store) == now.code->stores().end())
       notes.push_back(fmt::format("Store {} is not used any more; its changelog stays.", store));
@@ -134,11 +154,24 @@ task<bool> processor_control::has_position(std::string name) {
   co_return false;
 }
 
+task<std::set<uint32_t>> processor_control::state_versions(processors::deployed_ptr p) {
+  std::set<uint32_t> versions;
+  if (!p->code->is_stateful()) co_return versions;
+  const std::vector<processor_flow> all = co_await flows();
+  for (const processor_flow& f : all)
+    if (f.status.processor == p->spec.name && f.status.state_version)
+      versions.insert(*f.status.state_version);
+  // What is not in memory, its own library has made, or has not got to migrating it.
+  if (versions.empty()) versions.insert(p->code->table().state_version);
+  co_return versions;
+}
+
 // ---- Deploying -----------------------------------------------------------------------------------------
 
-task<result<processors::deployed_processor>> processor_control::prepare(processor_entry entry,
+task<result<processors::deployed_processor>> processor_control::prepare(const stored_processor& as,
                                                                         std::string library) {
-  auto spec = spec_of(entry);
+  const std::string& name = as.current.entry.name;
+  auto spec = spec_of(as);
   if (!spec) co_return fail(spec.error());
   result<std::shared_ptr<const processors::plugin>> code = fail(errc::cancelled);
   processors::quarantine accused;
@@ -147,10 +180,10 @@ task<result<processors::deployed_processor>> processor_control::prepare(processo
     accused = processors::quarantine::read(whole_.whole_.config.data_directory);
   };
   co_await runtime::off_shard(load);
-  if (!code) co_return fail(errc::invalid_config, "processor {}: {}", entry.name, code.error().message);
+  if (!code) co_return fail(errc::invalid_config, "processor {}: {}", name, code.error().message);
   auto prepared = processors::deployment::prepare(std::move(*spec), std::move(*code));
   if (!prepared) co_return fail(prepared.error());
-  if (const auto* found = accused.find(entry.name, prepared->code->content_hash()))
+  if (const auto* found = accused.find(name, prepared->code->content_hash()))
     prepared->quarantined = found->sentence();
   const result<void> fit = check_topics(*prepared);
   if (!fit) co_return fail(fit.error());
@@ -170,13 +203,7 @@ task<result<deploy_outcome>> processor_control::deploy(processor_entry entry) {
   co_await turn_.acquire(1);
   const runtime::semaphore_units turn(turn_, 1);
   const std::string name = entry.name;
-  const auto refused = not_ours(name);
-  if (!refused)
-    co_return fail(errc::duplicate_resource,
-                   "processor {} is deployed already; replace it, or remove it first", name);
-  if (refused->code != errc::resource_not_found) co_return fail(*refused);
-  if (whole_.stored_.contains(name))
-    co_return fail(errc::duplicate_resource, "processor {} is being removed", name);
+  if (const auto refused = name_taken(name)) co_return fail(*refused);
   if (!entry.start.empty()) {
     const bool goes_on = co_await has_position(name);
     if (goes_on)
@@ -188,10 +215,11 @@ task<result<deploy_outcome>> processor_control::deploy(processor_entry entry) {
           "elsewhere; or deploy it without, then remove it with its position (purge) first",
           name);
   }
-  auto prepared = co_await prepare(entry, entry.library);
+  stored_processor stored;
+  stored.current.entry = entry;
+  auto prepared = co_await prepare(stored, entry.library);
   if (!prepared) co_return fail(prepared.error());
   deploy_outcome outcome = outcome_of(*prepared);
-  stored_processor stored;
   stored.current = version_of(std::move(entry), *prepared);
   auto next = whole_.current().with(std::move(*prepared));
   if (!next) co_return fail(next.error());
@@ -210,16 +238,20 @@ stored_version processor_control::version_of(processor_entry entry, const proces
           .deployed_at_ms = runtime::reactor::current().wall_clock_ms()};
 }
 
-// Puts `version` in the place of the one deployed, with `earlier` as its history.
+// Puts the entry in the place of the one deployed, with `earlier` as its history, and lets `without` leave.
 task<result<deploy_outcome>> processor_control::succeed(std::string name, processor_entry entry,
                                                         std::string library,
-                                                        std::vector<stored_version> earlier) {
-  auto prepared = co_await prepare(entry, std::move(library));
+                                                        std::vector<stored_version> earlier,
+                                                        std::string without) {
+  stored_processor stored = whole_.stored_.at(name);
+  stored.current.entry = entry;
+  auto prepared = co_await prepare(stored, std::move(library));
   if (!prepared) co_return fail(prepared.error());
   deploy_outcome outcome = outcome_of(*prepared);
   const processors::deployed_ptr old = whole_.current().find(name);
   if (old && !old->code->is_absent()) {
-    const result<void> fit = check_successor(*old, *prepared, outcome.notes);
+    const std::set<uint32_t> versions = co_await state_versions(old);
+    const result<void> fit = check_successor(*old, *prepared, versions, outcome.notes);
     if (!fit) co_return fail(fit.error());
     prepared->is_held = old->is_held;
     if (old->is_held) outcome.notes.emplace_back("It is paused, and stays so until it is resumed.");
@@ -227,16 +259,21 @@ task<result<deploy_outcome>> processor_control::succeed(std::string name, proces
       outcome.notes.emplace_back(
           "It goes on from its position: where to start is for partitions without one.");
   }
-  stored_processor stored = whole_.stored_.at(name);
   stored.current = version_of(std::move(entry), *prepared);
   stored.earlier = std::move(earlier);
-  auto next = whole_.current().with(std::move(*prepared));
+  auto next = whole_.current().without(without).with(std::move(*prepared));
   if (!next) co_return fail(next.error());
   std::vector<storage::metadata_entry> entries{entry_of(name, stored)};
+  if (!without.empty()) {
+    stored_processor leaving = whole_.stored_.at(without);
+    leaving.is_leaving = true;
+    entries.push_back(entry_of(without, leaving));
+  }
   const result<void> done = co_await commit(std::move(entries), std::move(*next));
   if (!done) co_return fail(done.error());
   whole_.stored_[name] = std::move(stored);
   whole_.failed_.erase(name);
+  if (!without.empty()) whole_.stored_[without].is_leaving = true;
   log::info("processor replaced name={} code={} version={} content={}", name, outcome.code, outcome.version,
             outcome.content_hash);
   co_return outcome;
@@ -247,6 +284,7 @@ task<result<deploy_outcome>> processor_control::replace(processor_entry entry) {
   const runtime::semaphore_units turn(turn_, 1);
   const std::string name = entry.name;
   if (const auto refused = not_ours(name)) co_return fail(*refused);
+  if (const auto refused = not_a_processor(name)) co_return fail(*refused);
   const stored_processor& old = whole_.stored_.at(name);
   std::string library = entry.library;
   if (library.empty()) {  // the same code with other options
@@ -263,115 +301,13 @@ task<result<deploy_outcome>> processor_control::rollback(std::string name) {
   co_await turn_.acquire(1);
   const runtime::semaphore_units turn(turn_, 1);
   if (const auto refused = not_ours(name)) co_return fail(*refused);
+  if (const auto refused = not_a_processor(name)) co_return fail(*refused);
   std::vector<stored_version> earlier = whole_.stored_.at(name).earlier;
   if (earlier.empty())
     co_return fail(errc::invalid_argument, "processor {} has no earlier version to go back to", name);
   const stored_version last = std::move(earlier.front());
   earlier.erase(earlier.begin());
   co_return co_await succeed(name, last.entry, whole_.library_of(last.content_hash), std::move(earlier));
-}
-
-// ---- Pausing, removing ---------------------------------------------------------------------------------
-
-task<result<void>> processor_control::pause(std::string name) {
-  co_await turn_.acquire(1);
-  const runtime::semaphore_units turn(turn_, 1);
-  const processors::deployed_ptr p = whole_.current().find(name);
-  if (!p) co_return unknown(name);
-  if (p->is_held) co_return result<void>();
-  auto next = whole_.current().with(processing::as_held(*p, true));
-  if (!next) co_return fail(next.error());
-  std::vector<storage::metadata_entry> entries{pause_entry_of(name, true)};
-  co_return co_await commit(std::move(entries), std::move(*next));
-}
-
-task<result<void>> processor_control::resume(std::string name) {
-  co_await turn_.acquire(1);
-  const runtime::semaphore_units turn(turn_, 1);
-  if (const auto failed = whole_.failed_.find(name); failed != whole_.failed_.end())
-    co_return fail(errc::invalid_config, "processor {} cannot be loaded, so replace or remove it: {}", name,
-                   failed->second);
-  const processors::deployed_ptr p = whole_.current().find(name);
-  if (!p) co_return unknown(name);
-  processors::deployed_processor again = processing::as_held(*p, false);
-  if (!p->quarantined.empty()) {
-    result<void> pardoned;
-    const auto pardon = [this, &pardoned, &name] {
-      pardoned = processors::quarantine::pardon(whole_.whole_.config.data_directory, name);
-    };
-    co_await runtime::off_shard(pardon);
-    if (!pardoned) co_return pardoned;
-    again.quarantined.clear();
-  }
-  auto next = whole_.current().with(std::move(again));
-  if (!next) co_return fail(next.error());
-  std::vector<storage::metadata_entry> entries{pause_entry_of(name, false)};
-  co_return co_await commit(std::move(entries), std::move(*next));
-}
-
-task<result<void>> processor_control::remove(std::string name, bool purge) {
-  co_await turn_.acquire(1);
-  const runtime::semaphore_units turn(turn_, 1);
-  if (const auto refused = not_ours(name)) co_return fail(*refused);
-  std::vector<std::string> changelogs;
-  if (const processors::deployed_ptr p = whole_.current().find(name)) changelogs = p->spec.changelogs;
-  if (purge) {
-    for (const processors::deployed_ptr& other : whole_.current().processors())
-      if (std::ranges::find(changelogs, other->spec.input) != changelogs.end())
-        co_return fail(errc::invalid_argument, "processor {} reads the changelog {}, which would be deleted",
-                       other->spec.name, other->spec.input);
-  }
-  stored_processor leaving = whole_.stored_.at(name);
-  leaving.is_leaving = true;
-  std::vector<storage::metadata_entry> entries{purge ? entry_of(name, leaving) : no_entry_of(name),
-                                               pause_entry_of(name, false)};
-  const result<void> done = co_await commit(std::move(entries), whole_.current().without(name));
-  if (!done) co_return done;
-  log::info("processor removed name={} purge={}", name, purge);
-  whole_.failed_.erase(name);
-  if (!purge) {
-    whole_.stored_.erase(name);
-    co_return result<void>();
-  }
-  whole_.stored_[name].is_leaving = true;
-  co_return co_await drop_leftovers(name, std::move(changelogs));
-}
-
-// What a purged processor has left behind; may be repeated after a crash.
-task<result<void>> processor_control::drop_leftovers(std::string name, std::vector<std::string> changelogs) {
-  for (uint32_t i = 0; i < whole_.shards_.size(); ++i) {
-    processors::shard_host* host = whole_.shards_[i].host.get();
-    if (!host) continue;
-    const auto forget_there = [host, &name] { return host->forget(name); };
-    co_await runtime::call_on(shard_id(i), forget_there);
-  }
-  std::vector<uuid> doomed;
-  const image_ptr image = whole_.whole_.shards[0]->image();
-  for (const std::string& topic_name : changelogs)
-    if (const topic* changelog = image->find(topic_name)) doomed.push_back(changelog->id);
-  if (!doomed.empty()) {
-    const auto removed = co_await whole_.whole_.topics->remove(std::move(doomed));
-    for (const result<void>& r : removed)
-      if (!r) co_return fail(r.error());
-  }
-  const result<void> logged = co_await whole_.log_.append({no_entry_of(name)});
-  if (!logged) co_return fail(logged.error());
-  whole_.stored_.erase(name);
-  co_return result<void>();
-}
-
-task<void> processor_control::finish_begun() {
-  std::vector<std::string> leaving;
-  for (const auto& [name, p] : whole_.stored_)
-    if (p.is_leaving) leaving.push_back(name);
-  for (const std::string& name : leaving) {
-    std::vector<std::string> changelogs;
-    const auto alone = whole_.deploy_stored({}, whole_.stored_.at(name), true);
-    if (alone) changelogs = alone->processors()[0]->spec.changelogs;
-    const result<void> dropped = co_await drop_leftovers(name, std::move(changelogs));
-    if (!dropped)
-      log::warn("what processor {} has left behind cannot be dropped: {}", name, to_string(dropped.error()));
-  }
 }
 
 }  // namespace millrace::broker

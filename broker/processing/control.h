@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -38,6 +39,15 @@ struct deploy_outcome {
   std::vector<std::string> notes;  // whole sentences that the operator should read
 };
 
+// What a processor is to be replayed from, up to, and into.
+struct replay_request {
+  std::string name;                         // of the replay; empty: the processor's with ".replay" behind it
+  std::string from;                         // as in a [[processor]] table's start; empty: earliest
+  std::string to;                           // likewise, and not included; empty: what is there now
+  std::string suffix;                       // of its topics, behind the processor's; empty: ".replay"
+  std::map<std::string, std::string> into;  // declared output -> topic, where the suffix is not to be used
+};
+
 // One processor on one partition, and where it runs.
 struct processor_flow {
   uint32_t shard = 0;
@@ -46,15 +56,17 @@ struct processor_flow {
 
 struct processor_summary {
   std::string name;
-  bool is_from_file = false;  // the configuration file's; else deployed at run time
+  bool is_from_file = false;       // the configuration file's; else deployed at run time
+  std::string role = "processor";  // or "replay", "shadow"
+  std::string of;                  // of which processor it is one
   std::string code;
   std::string version;
   std::string content_hash;
   std::string input;
   std::map<std::string, std::string> outputs;  // declared name -> topic
   // Of all its partitions the state that needs attention most: "paused", "waiting", "restoring", "lagging",
-  // "running", "ended"; "idle" while its input has no partitions; "failed" if its code could not be loaded.
-  // Validators are "running" or "paused".
+  // "running", "finished", "ended"; "idle" while its input has no partitions; "failed" if its code could not
+  // be loaded. Validators are "running" or "paused".
   std::string state;
   std::string why;  // it is paused or failed
   uint32_t partitions = 0;
@@ -99,6 +111,17 @@ class processor_control {
   runtime::task<result<deploy_outcome>> replace(processor_entry entry);
   // Back to the version before the last replace().
   runtime::task<result<deploy_outcome>> rollback(std::string name);
+  // Processes once more what the processor's input holds, with a position, state and topics of its own, and
+  // finishes. It is a processor of its own name, and remove() drops all it has but its topics.
+  runtime::task<result<deploy_outcome>> replay(std::string of, replay_request request);
+  // Lets another version (an entry as for replace()) run beside the processor, as "<name>.shadow": from where
+  // that stands, with a copy of its state, into topics of its own. There is one at a time.
+  runtime::task<result<deploy_outcome>> shadow(processor_entry entry);
+  // Puts the shadow's version in the place of the processor, as replace() would: the processor keeps its own
+  // position and state. The shadow ends, with all its topics.
+  runtime::task<result<deploy_outcome>> promote(std::string name);
+  // Ends the shadow, with all its topics.
+  runtime::task<result<void>> discard(std::string name);
   runtime::task<result<void>> pause(std::string name);
   // Also lets go on what has paused by itself, from exactly the record that failed, and lifts a quarantine.
   runtime::task<result<void>> resume(std::string name);
@@ -121,14 +144,28 @@ class processor_control {
   result<void> check_topics(const processors::deployed_processor& p) const;
   static result<void> check_successor(const processors::deployed_processor& old,
                                       const processors::deployed_processor& now,
-                                      std::vector<std::string>& notes);
-  runtime::task<result<processors::deployed_processor>> prepare(processor_entry entry, std::string library);
+                                      const std::set<uint32_t>& versions, std::vector<std::string>& notes);
+  // Of the state that its partitions have.
+  runtime::task<std::set<uint32_t>> state_versions(processors::deployed_ptr p);
+  std::optional<error> not_a_processor(const std::string& name) const;
+  std::optional<error> name_taken(const std::string& name) const;
+  std::optional<processor_entry> entry_of_deployed(const std::string& name) const;
+  // `as` outlives it.
+  runtime::task<result<processors::deployed_processor>> prepare(const stored_processor& as,
+                                                                std::string library);
+  runtime::task<result<std::vector<int64_t>>> ends_of(std::string topic_name, processors::start_position to);
+  result<void> check_new_topics(const processors::deployed_processor& p) const;
   runtime::task<result<void>> commit(std::vector<storage::metadata_entry> entries,
                                      processors::deployment now);
   static stored_version version_of(processor_entry entry, const processors::deployed_processor& p);
   runtime::task<result<deploy_outcome>> succeed(std::string name, processor_entry entry, std::string library,
-                                                std::vector<stored_version> earlier);
-  runtime::task<result<void>> drop_leftovers(std::string name, std::vector<std::string> changelogs);
+                                                std::vector<stored_version> earlier,
+                                                std::string without = {});
+  std::optional<error> no_shadow_of(const std::string& name) const;
+  std::optional<error> read_by_another(const std::string& name, const std::vector<std::string>& topics) const;
+  static std::vector<std::string> leftovers_of(const processors::deployed_processor& p, stored_role role);
+  runtime::task<result<void>> remove_now(std::string name, bool purge);
+  runtime::task<result<void>> drop_leftovers(std::string name, std::vector<std::string> topics);
 
   processor_summary summary_of(const processors::deployed_processor& p,
                                const std::vector<processor_flow>& flows) const;

@@ -16,7 +16,8 @@ namespace {
 
 // The state that needs attention most comes first.
 constexpr std::array by_urgency{flow_state::paused,  flow_state::waiting, flow_state::restoring,
-                                flow_state::lagging, flow_state::running, flow_state::ended};
+                                flow_state::lagging, flow_state::running, flow_state::finished,
+                                flow_state::ended};
 
 std::string_view name_of(processors::error_policy policy) {
   switch (policy) {
@@ -61,6 +62,10 @@ processor_summary processor_control::summary_of(const processors::deployed_proce
                       .outputs = p.spec.outputs,
                       .state = p.is_validator() ? "running" : "idle",
                       .why = {}};
+  if (const auto stored = whole_.stored_.find(p.spec.name); stored != whole_.stored_.end()) {
+    s.role = name_of(stored->second.role);
+    s.of = stored->second.of;
+  }
   const bool is_stopped = p.is_held || !p.quarantined.empty();
   if (is_stopped) {
     s.state = "paused";
@@ -134,7 +139,9 @@ task<result<processor_details>> processor_control::describe(std::string name) {
   }
   if (const auto stored = whole_.stored_.find(name); stored != whole_.stored_.end()) {
     d.deployed_at_ms = stored->second.current.deployed_at_ms;
-    for (const stored_version& v : stored->second.earlier)
+    // (Of a shadow, the one before is what promotion makes of it.)
+    const bool has_history = stored->second.role == stored_role::processor;
+    for (const stored_version& v : has_history ? stored->second.earlier : std::vector<stored_version>())
       d.versions.push_back({v.content_hash,
                             v.entry.library,
                             {v.entry.settings.begin(), v.entry.settings.end()},

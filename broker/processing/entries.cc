@@ -74,4 +74,13 @@ result<processors::processor_spec> spec_of(const processor_entry& entry) {
   return spec;
 }
 
+result<processors::processor_spec> spec_of(const stored_processor& p) {
+  auto spec = spec_of(p.current.entry);
+  if (!spec) return spec;
+  spec->stands_for = p.of;
+  if (p.role == stored_role::replay) spec->until = p.until;
+  spec->is_shadow = p.role == stored_role::shadow;
+  return spec;
+}
+
 }  // namespace millrace::broker

@@ -21,6 +21,16 @@ bool is_outbox(const processors::processor_spec& spec, std::string_view topic) {
   });
 }
 
+// The topic that a replay's output stands for; nothing for a processor of its own.
+std::string played_topic(const processors::deployment& among, const processors::deployed_processor& p,
+                         std::string_view topic) {
+  const processors::deployed_ptr played = among.find(p.spec.stands_for);
+  if (!played) return {};
+  for (const auto& [output, to] : p.spec.outputs)
+    if (to == topic && played->spec.outputs.contains(output)) return played->spec.outputs.at(output);
+  return {};
+}
+
 }  // namespace
 
 processor_set::processor_set(processors::deployment deployed) : what(std::move(deployed)) {
@@ -101,7 +111,7 @@ result<processors::deployment> processing::deployed_at_start() {
     failed_[name] = next.error().message;
     log::error("processor is not running processor={} why=\"{}\"", name, next.error().message);
     // Its topics stay closed to others all the same, if what is known of it still fits the rest.
-    auto spec = spec_of(p.current.entry);
+    auto spec = spec_of(p);
     if (!spec) continue;
     auto stand_in = processors::deployment::absent(*std::move(spec), next.error().message);
     if (!stand_in) continue;
@@ -113,7 +123,7 @@ result<processors::deployment> processing::deployed_at_start() {
 
 result<processors::deployment> processing::deploy_stored(const processors::deployment& among,
                                                          const stored_processor& p, bool is_held) const {
-  auto spec = spec_of(p.current.entry);
+  auto spec = spec_of(p);
   if (!spec) return fail(spec.error());
   auto code =
       processors::deployment::load_code(*spec, library_of(p.current.content_hash), library_directory_);
@@ -270,8 +280,10 @@ runtime::task<void> processing::complete_topics(shard_context& context) {
                        {"message.timestamp.type", "CreateTime"}};
         if (const auto kept = input->overrides.find("durability"); kept != input->overrides.end())
           overrides.insert(*kept);
+        // What is sent to other partitions goes to as many as the processor's own that is played again.
+        const topic* model = is_beside ? nullptr : image->find(played_topic(set->what, p, name));
         wanted.push_back({.name = name,
-                          .partitions = input->partitions,
+                          .partitions = model ? model->partitions : input->partitions,
                           .overrides = std::move(overrides),
                           .placement_seed = is_beside ? std::optional(input->placement_seed) : std::nullopt});
         const auto created = co_await registry.create(std::move(wanted), false);

@@ -38,6 +38,18 @@ enum class stored_role : uint8_t {
   shadow,  // of another one's present, for comparison
 };
 
+constexpr std::string_view name_of(stored_role role) noexcept {
+  switch (role) {
+    case stored_role::processor:
+      return "processor";
+    case stored_role::replay:
+      return "replay";
+    case stored_role::shadow:
+      return "shadow";
+  }
+  return "?";
+}
+
 struct stored_processor {
   stored_version current;
   std::vector<stored_version> earlier;  // the last one first

@@ -17,6 +17,7 @@
  *       |  <---- host->emit(scope, emission) ------|     any number of times inside process, and so
  *       |  <---- host->state_put(scope, change) ---|     with the other functions of the host
  *       |  timer(instance, call) ----------------->|   when the time that records tell has come
+ *       |  migrate(instance, entry) -------------->|   before all of these, on state of an earlier version
  *       |  destroy(instance) --------------------->|
  *
  * RULES
@@ -170,6 +171,23 @@ typedef struct millrace_timer_call {
   millrace_bytes key;
 } millrace_timer_call;
 
+/* ---- Migration -------------------------------------------------------------------------------------- *
+ *
+ * State of an earlier state_version is brought to the table's own before the next record is processed: by one
+ * call of migrate() for each entry that the stores held, ordered by store and key. Changes show at once: an
+ * entry that an earlier call has removed is passed over, one that it has changed comes as it is by then, one
+ * that it has added does not come. The changes of all calls are durable together, with the new version, or
+ * not at all: an error takes everything back, and the processor pauses. Only the stores that the table
+ * declares are there; a store that it declares anew is empty. */
+typedef struct millrace_migration {
+  uint32_t struct_size;
+  uint32_t from_version; /* what the state was kept by: at least migrates_from, less than state_version */
+  uint32_t store;
+  uint32_t reserved; /* zero */
+  millrace_bytes key;
+  millrace_bytes value;
+} millrace_migration;
+
 /* Kinds of metrics. */
 typedef enum millrace_metric_kind {
   MILLRACE_METRIC_ADD = 0, /* the value is added to the sum so far */
@@ -215,8 +233,8 @@ typedef struct millrace_host {
   /* Says why the current call is about to return an error. The last text wins. */
   void (*explain)(millrace_scope* scope, const char* text, uint64_t size);
 
-  /* From here on: with MILLRACE_NEEDS_STATE or MILLRACE_NEEDS_TIMERS, only inside process() and timer().
-   * What they give is valid until the next change of the store, at most until the call returns. */
+  /* From here on: with MILLRACE_NEEDS_STATE or MILLRACE_NEEDS_TIMERS, only inside process(), timer() and
+   * migrate(). What they give is valid until the next change of the store, at most until the call returns. */
 
   /* MILLRACE_NOT_FOUND leaves `value` null. */
   int32_t (*state_get)(millrace_scope* scope, uint32_t store, millrace_bytes key, millrace_bytes* value);
@@ -276,7 +294,7 @@ typedef struct millrace_processor {
   const char* version;    /* "1.4.2"; for logs */
   uint64_t needs;         /* MILLRACE_NEEDS_* */
   uint64_t traits;        /* MILLRACE_READS_HEADERS ... */
-  uint32_t state_version; /* layout of the state it keeps: it does not start on state of another one */
+  uint32_t state_version; /* layout of the state it keeps: it starts on no other one that it cannot migrate */
   uint32_t output_count;
   const char* const* outputs; /* names of the outputs; the deployment maps each to a topic */
 
@@ -297,6 +315,12 @@ typedef struct millrace_processor {
 
   /* With MILLRACE_NEEDS_TIMERS. On an error the timer failed, and what it emitted and changed is dropped. */
   int32_t (*timer)(void* instance, const millrace_timer_call* call);
+
+  /* Optional: the oldest state_version that migrate() knows, and migrate(). It may use the stores and set
+   * timers, as changes of record 0; it cannot emit. */
+  uint32_t migrates_from;
+  uint32_t reserved_2; /* zero */
+  int32_t (*migrate)(void* instance, const millrace_migration* migration);
 } millrace_processor;
 
 /* The exported function: returns the table, or null if this host is too old for it. Called once per load,

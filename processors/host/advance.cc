@@ -15,11 +15,26 @@ using clock = std::chrono::steady_clock;
 
 // What a batch or a position takes in a frame besides its bytes, generously.
 constexpr uint64_t frame_entry_overhead_bytes = 256;
+// What of a frame may not be there for outputs even if there is nothing else in it, generously.
+constexpr uint64_t frame_margin_bytes = 64 * 1024;
 // One record's outputs that do not fit so many frames in a row will never fit one.
 constexpr uint32_t misfits_max = 8;
 constexpr auto outbox_full_pause = std::chrono::milliseconds(20);
 // So many calls in a row within the budget, and earlier overruns are forgotten.
 constexpr uint32_t good_calls_to_forgive = 64;
+
+// What they take in a frame, at most.
+uint64_t frame_bytes(std::span<const derived_batch> batches) {
+  uint64_t bytes = frame_entry_overhead_bytes;
+  for (const derived_batch& b : batches) bytes += b.batch.size_bytes() + 2 * frame_entry_overhead_bytes;
+  return bytes;
+}
+
+// Those of the records whose offset is lower.
+std::span<const millrace_record> before(int64_t end, std::span<const millrace_record> records) {
+  const auto at = std::ranges::lower_bound(records, end, {}, &millrace_record::offset);
+  return records.first(static_cast<size_t>(at - records.begin()));
+}
 
 uint64_t size_of(const millrace_record& record) {
   return static_cast<uint64_t>(std::max<int64_t>(record.key.size, 0) +
@@ -46,9 +61,14 @@ shard_host::progress shard_host::advance(flow& f, record_block& block, uint64_t 
 }
 
 // The records of `block` to call for now. Empty, and the cursor is behind the block, if it has no more.
-// Nothing if none may be processed: its outbox is full, or it is paused.
+// Nothing if none may be processed: its outbox is full, it is paused, or it is a replay and at its end.
 std::optional<std::span<const millrace_record>> shard_host::next_records(flow& f, record_block& block,
                                                                          uint64_t input_bytes_max) {
+  const std::optional<int64_t> until = f.until();
+  if (until && f.cursor >= *until) {
+    finish(f);
+    return std::nullopt;
+  }
   if (block.header().is_transactional() && !block.header().is_control()) {
     pause(f, "its input holds transactional records, which processors do not read");
     return std::nullopt;
@@ -57,10 +77,11 @@ std::optional<std::span<const millrace_record>> shard_host::next_records(flow& f
     f.retry_at = runtime::reactor::current().now() + outbox_full_pause;
     return std::nullopt;
   }
-  const auto records = block.header().is_control()
-                           ? std::span<const millrace_record>()
-                           : block.from(f.cursor, f.processor.code->reads_headers(), input_bytes_max);
-  if (records.empty()) move_cursor(f, block.next_offset());
+  auto records = block.header().is_control()
+                     ? std::span<const millrace_record>()
+                     : block.from(f.cursor, f.processor.code->reads_headers(), input_bytes_max);
+  if (until) records = before(*until, records);
+  if (records.empty()) move_cursor(f, std::min(block.next_offset(), until.value_or(INT64_MAX)));
   return records;
 }
 
@@ -74,6 +95,9 @@ shard_host::progress shard_host::conclude(flow& f, record_block& block,
   const auto batches = batches_of(f, records);
   if (!has_room_for(f, batches)) {
     if (f.state) f.state->drop_from(0);
+    // Where a replay cuts does not depend on what else is in the frame.
+    if (f.until() && frame_bytes(batches) <= options_.frame_bytes_max - frame_margin_bytes)
+      return progress::no_room;
     f.output_bytes_target = std::max<uint64_t>(f.output_bytes_target / 2, 1);
     f.misfits = outcome.records_done <= 1 ? f.misfits + 1 : 0;
     if (f.misfits < misfits_max) return progress::no_room;
@@ -148,7 +172,8 @@ void shard_host::note_time_on_shard(flow& f, std::chrono::nanoseconds took, size
 
 // How much a call may emit before it is asked to return.
 uint64_t shard_host::output_bytes_for(const flow& f) const {
-  return std::min(f.output_bytes_target, frame_room(f) / 2);
+  const uint64_t room = f.until() ? options_.frame_bytes_max : frame_room(f);
+  return std::min(f.output_bytes_target, room / 2);
 }
 
 uint64_t shard_host::frame_room(const flow& f) const {
@@ -159,9 +184,7 @@ uint64_t shard_host::frame_room(const flow& f) const {
 
 bool shard_host::has_room_for(const flow& f, std::span<const derived_batch> batches,
                               uint64_t more_bytes) const {
-  uint64_t bytes = frame_entry_overhead_bytes + more_bytes;
-  for (const derived_batch& b : batches) bytes += b.batch.size_bytes() + 2 * frame_entry_overhead_bytes;
-  return bytes <= frame_room(f);
+  return frame_bytes(batches) + more_bytes <= frame_room(f);
 }
 
 // What the last call has emitted and changed, as batches.
@@ -276,7 +299,7 @@ bool shard_host::try_again_later(flow& f, int64_t at, const std::string& why) {
 derived_batch shard_host::letter_for(const flow& f, record_block& block, int64_t at,
                                      const run_outcome& outcome) {
   millrace_record dead = block.from(at, true)[0];
-  std::vector<std::pair<std::string, std::string>> told{{"millrace.processor", f.processor.spec.name},
+  std::vector<std::pair<std::string, std::string>> told{{"millrace.processor", shown_name(f.processor.spec)},
                                                         {"millrace.reason", *outcome.failure},
                                                         {"millrace.topic", f.processor.spec.input},
                                                         {"millrace.partition", std::to_string(f.partition())},

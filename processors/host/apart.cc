@@ -92,7 +92,7 @@ runtime::task<uint64_t> shard_host::catch_up_apart(flow_ptr f) {
     if (!has_more) co_return 0;
   }
   if (!has_next_block(*f)) co_return 0;
-  auto records = next_records(*f, f->block, portion_bytes);
+  auto records = next_records(*f, f->block, f->until() ? UINT64_MAX : portion_bytes);
   if (!records) co_return 0;
   if (f->cursor < f->careful_until && !records->empty()) records = records->first(1);
   uint64_t done = protocol::batch_header_bytes;
@@ -105,12 +105,14 @@ runtime::task<uint64_t> shard_host::catch_up_apart(flow_ptr f) {
       if (f->state && !MILLRACE_FAULT(ended_call_counts)) f->state->drop_from(0);
       f->code->forget_output();
       if (!admitted) f->retry_at = runtime::reactor::current().now() + retry_after;
+      wake_shadows(*f);
       co_return 0;
     }
     // From here to the end: the append section.
     is_draining_ = true;
     const progress p = conclude(*f, f->block, *records, outcome, true, done);
     drain();
+    wake_shadows(*f);
     if (p == progress::no_room || p == progress::stopped) co_return 0;
   }
   if (f->health != flow_state::lagging) co_return done;

@@ -20,6 +20,9 @@ class local_callee final : public callee {
   int32_t timer(const millrace_timer_call& call, uint64_t) override {
     return code_.table().timer(instance_, &call);
   }
+  int32_t migrate(const millrace_migration& entry) override {
+    return code_.table().migrate(instance_, &entry);
+  }
   const callee_trouble& trouble() const override { return none_; }
 
  private:

@@ -35,6 +35,7 @@ class callee {
   virtual int32_t create(const millrace_host& host, millrace_scope* scope, const millrace_setup& setup) = 0;
   virtual int32_t process(const millrace_call& call, uint64_t output_bytes_target) = 0;
   virtual int32_t timer(const millrace_timer_call& call, uint64_t output_bytes_target) = 0;
+  virtual int32_t migrate(const millrace_migration& entry) = 0;
   // Of the last call; then its status says nothing.
   virtual const callee_trouble& trouble() const = 0;
 };

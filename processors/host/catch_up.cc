@@ -110,7 +110,7 @@ uint64_t shard_host::advance_from_backlog(flow& f) {
   while (done < portion_bytes && f.health == flow_state::lagging && !f.is_apart && !f.backlog.empty()) {
     if (!has_next_block(f)) break;
     const uint64_t plain = std::min(f.block.plain_bytes() + protocol::batch_header_bytes, portion_bytes);
-    switch (advance(f, f.block, portion_bytes - done, true)) {
+    switch (advance(f, f.block, f.until() ? UINT64_MAX : portion_bytes - done, true)) {
       case progress::all:
         f.backlog.pop_front();
         f.has_block = false;

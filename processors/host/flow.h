@@ -5,6 +5,7 @@
 //   restoring        +---> paused <-+           running: each batch is processed in the frame it arrives in
 //                                               lagging: behind; later frames catch up
 //                                               paused: until resumed, for a reason that it tells
+//                                               finished: a replay has come to its end
 //                                               ended: a later flow, or none, has its place
 //
 // A flow never changes its processor: another version of it, and a resumed one, get a flow of their own,
@@ -20,6 +21,7 @@
 #include <deque>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -37,7 +39,7 @@
 
 namespace millrace::processors {
 
-enum class flow_state : uint8_t { waiting, restoring, running, lagging, paused, ended };
+enum class flow_state : uint8_t { waiting, restoring, running, lagging, paused, finished, ended };
 
 constexpr std::string_view name_of(flow_state state) noexcept {
   switch (state) {
@@ -51,6 +53,8 @@ constexpr std::string_view name_of(flow_state state) noexcept {
       return "lagging";
     case flow_state::paused:
       return "paused";
+    case flow_state::finished:
+      return "finished";
     case flow_state::ended:
       return "ended";
   }
@@ -156,6 +160,14 @@ struct flow {
   bool has_block = false;
 
   int32_t partition() const { return key.input.partition; }
+  // Where it ends, if it is a replay. Such a flow always lags, and cuts its input into calls and its results
+  // into batches by nothing but what is in them.
+  std::optional<int64_t> until() const {
+    const auto& ends = processor.spec.until;
+    if (!ends) return std::nullopt;
+    const auto at = static_cast<size_t>(partition());
+    return at < ends->size() ? (*ends)[at] : 0;
+  }
   bool is_live() const { return health == flow_state::running || health == flow_state::lagging; }
   size_t output_count() const { return processor.output_topics.size(); }
   size_t changelog_count() const { return processor.spec.changelogs.size(); }
@@ -171,6 +183,14 @@ struct flow {
   }
 };
 
+// An output of a shadow, and the one it is to be compared with: from which offset on.
+struct compared_output {
+  std::string output;
+  std::string shadow_topic;
+  std::string live_topic;
+  int64_t live_from = 0;
+};
+
 // What an operator sees of a flow.
 struct flow_status {
   std::string processor;
@@ -178,13 +198,16 @@ struct flow_status {
   flow_state state = flow_state::waiting;
   std::string why_paused;
   int64_t cursor = 0;
-  int64_t lag = 0;  // records
+  int64_t lag = 0;               // records
+  std::optional<int64_t> until;  // of a replay
   uint64_t state_entries = 0;
   uint64_t state_bytes = 0;
-  uint64_t outbox_bytes = 0;  // that have not arrived yet
+  std::optional<uint32_t> state_version;  // of the state in memory
+  uint64_t outbox_bytes = 0;              // that have not arrived yet
   bool is_apart = false;
   flow_counters counters;
   std::map<std::string, double> metrics;  // what the processor counts itself
+  std::vector<compared_output> compared;  // of a shadow that has begun
 };
 
 }  // namespace millrace::processors

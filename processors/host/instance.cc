@@ -218,7 +218,7 @@ result<void> instance::start() {
   millrace_setup setup{};
   setup.struct_size = sizeof(setup);
   setup.partition = partition_;
-  setup.processor_name = view_of(processor_.spec.name);
+  setup.processor_name = view_of(shown_name(processor_.spec));
   setup.input_topic = view_of(processor_.spec.input);
   setup.options = options.data();
   setup.option_count = static_cast<uint32_t>(options.size());
@@ -346,6 +346,28 @@ run_outcome instance::process_with_timers(std::span<const millrace_record> recor
     if (outcome.failure) break;
   }
   return outcome;
+}
+
+std::optional<std::string> instance::migrate(const millrace_migration& entry) {
+  MR_ASSERT(state_ && !is_in_call_);
+  emissions_.begin(0, 0);  // so that none is taken
+  explanation_.clear();
+  refused_.reset();
+  record_first_ = 0;
+  record_count_ = 1;
+  last_cause_ = 0;
+  cause_began_at_bytes_ = state_->change_bytes();
+  is_in_call_ = true;
+  const int32_t status = code_->migrate(entry);
+  is_in_call_ = false;
+  if (code_->trouble().kind != trouble_kind::none) return code_->trouble().why;
+  if (status != MILLRACE_OK) return reason(fmt::format("status {}", status));
+  if (state_->is_full()) return "the state has reached state_bytes_max";
+  if (emissions_.failed_record() || refused_)
+    return reason(
+        "an emission, which is not possible while it migrates, or a change was refused: malformed, too "
+        "large, or of a store that is not declared");
+  return std::nullopt;
 }
 
 // Why it failed; nothing if it did not.

@@ -56,6 +56,12 @@ class instance {
   run_outcome run(std::span<const millrace_record> records,
                   uint64_t output_bytes_target = call_output_bytes_target);
 
+  // Hands it one entry of its stores that an earlier version has left (see migration.h). Why that failed;
+  // nothing if it did not. Changes are in the state, not committed, as changes of record 0.
+  std::optional<std::string> migrate(const millrace_migration& entry);
+  // Why that failed, if what runs the processor did.
+  const callee_trouble& trouble() const { return code_->trouble(); }
+
   // Where to note which record is at work; may be null.
   void set_breadcrumb(breadcrumb* crumb) { crumb_ = crumb; }
 

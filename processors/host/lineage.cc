@@ -47,6 +47,12 @@ storage::cursor_key shard_host::input_mark(const processor_spec& spec,
   return {mark_id(spec.name, "input " + spec.input), output};
 }
 
+// Where the shadow's output is compared with that one from.
+storage::cursor_key shard_host::compared_mark(const flow& f, size_t output,
+                                              const storage::topic_partition_id& live) const {
+  return {mark_id(f.processor.spec.name, "compared " + f.processor.code->outputs()[output]), live};
+}
+
 // Why the flow would not continue what lies in its outputs; nothing if it does.
 std::optional<std::string> shard_host::foreign_output(const flow& f) const {
   for (size_t i = 0; i < f.output_count(); ++i) {

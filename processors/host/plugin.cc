@@ -160,6 +160,11 @@ result<void> plugin::adopt(const millrace_processor* table) {
     return fail(errc::malformed, "it declares stores without saying that it needs state");
   if (needs_timers() && !table_.timer)
     return fail(errc::malformed, "it needs timers, and its table lacks timer");
+  if (table_.migrate && stores_.empty())
+    return fail(errc::malformed, "its table has migrate, and it declares no stores");
+  if (table_.migrate && table_.migrates_from >= table_.state_version)
+    return fail(errc::malformed, "it says that it migrates state from version {} on, and keeps version {}",
+                table_.migrates_from, table_.state_version);
   name_ = table_.name;
   version_ = table_.version;
   return {};
@@ -192,6 +197,10 @@ result<std::shared_ptr<const plugin>> plugin::elsewhere(const description& what,
   table.destroy = [](void*) {};
   table.process = [](void*, const millrace_call*) -> int32_t { return MILLRACE_ERROR; };
   table.timer = [](void*, const millrace_timer_call*) -> int32_t { return MILLRACE_ERROR; };
+  if (what.migrates_from) {
+    table.migrates_from = *what.migrates_from;
+    table.migrate = [](void*, const millrace_migration*) -> int32_t { return MILLRACE_ERROR; };
+  }
   table.store_count = static_cast<uint32_t>(stores.size());
   table.stores = stores.data();
   std::shared_ptr<plugin> p(new plugin);
@@ -206,7 +215,14 @@ result<std::shared_ptr<const plugin>> plugin::elsewhere(const description& what,
 }
 
 plugin::description plugin::describe() const {
-  return {name_, version_, table_.needs, table_.traits, table_.state_version, outputs_, stores_};
+  return {name_,
+          version_,
+          table_.needs,
+          table_.traits,
+          table_.state_version,
+          table_.migrate ? std::optional(table_.migrates_from) : std::nullopt,
+          outputs_,
+          stores_};
 }
 
 result<plugin::kept_library> plugin::keep(const std::string& library, const std::string& store_dir) {

@@ -14,6 +14,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -45,6 +46,7 @@ class plugin {
     uint64_t needs = 0;
     uint64_t traits = 0;
     uint32_t state_version = 0;
+    std::optional<uint32_t> migrates_from;  // if it can
     std::vector<std::string> outputs;
     std::vector<std::string> stores;
   };
@@ -67,6 +69,10 @@ class plugin {
   const std::vector<std::string>& stores() const { return stores_; }
   bool reads_headers() const { return (table_.traits & MILLRACE_READS_HEADERS) != 0; }
   bool needs_timers() const { return (table_.needs & MILLRACE_NEEDS_TIMERS) != 0; }
+  // Whether it can go on with state that a library of that state_version has left.
+  bool migrates_from(uint32_t version) const {
+    return table_.migrate && version >= table_.migrates_from && version < table_.state_version;
+  }
   bool is_stateful() const { return !stores_.empty() || needs_timers(); }
   // As this host knows it: what an older plugin's table lacks is zero.
   const millrace_processor& table() const { return table_; }

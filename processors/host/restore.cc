@@ -18,10 +18,10 @@
 namespace millrace::processors {
 namespace {
 
-constexpr std::string_view version_key = "state_version";
 constexpr uint32_t read_bytes = 1024 * 1024;
 // A snapshot takes hardly more than the memory of what is in it.
 constexpr uint64_t snapshot_slack_bytes = 64 * 1024 * 1024;
+constexpr uint32_t migration_attempts = 3;
 
 std::optional<std::string_view> view_of(const millrace_bytes& bytes) {
   if (bytes.size < 0) return std::nullopt;
@@ -105,13 +105,33 @@ runtime::task<void> shard_host::try_restore(flow_ptr f) {
   }
   if (!MILLRACE_FAULT(stream_time_forgotten)) f->state->restored();
 
-  const std::string version = std::to_string(f->processor.code->table().state_version);
-  const auto there = f->state->meta_value(version_key);
+  const uint32_t version = f->processor.code->table().state_version;
+  const auto there = f->state->version();
   if (there && *there != version) {
-    pause(*f, fmt::format("its state has version {}, and this library keeps version {}", *there, version));
-    co_return;
+    if (!f->processor.code->migrates_from(*there)) {
+      pause(*f, fmt::format("its state has version {}, and this library keeps version {}", *there, version));
+      co_return;
+    }
+    std::optional<std::string> why;
+    for (uint32_t attempt = 1;; ++attempt) {
+      why = co_await migrate(f, *there);
+      if (is_over()) co_return;
+      // A process that is lost says little of the code.
+      const trouble_kind trouble = f->code->trouble().kind;
+      const bool may_pass = trouble == trouble_kind::died || trouble == trouble_kind::unavailable;
+      if (!why || !may_pass || attempt == migration_attempts) break;
+      log::warn(
+          "process of a processor is lost while it migrates its state processor={} partition={} why=\"{}\"",
+          f->processor.spec.name, f->partition(), *why);
+    }
+    if (why) {
+      pause(*f, fmt::format("its state cannot be migrated from version {} to {}: {}", *there, version, *why));
+      co_return;
+    }
+    log::info("processor migrates its state processor={} partition={} from_version={} to_version={}",
+              f->processor.spec.name, f->partition(), *there, version);
   }
-  begin_processing(*f, there ? std::nullopt : std::optional(version));
+  begin_processing(*f, there == version ? std::nullopt : std::optional(std::to_string(version)));
 }
 
 // Fills the state from the file and says where the changelogs go on; nothing if it is no good.
@@ -238,6 +258,7 @@ runtime::task<result<void>> shard_host::try_write_snapshot(flow_ptr f) {
   const std::string unfinished = path + ".new";
   auto file = co_await runtime::file::open(unfinished, {.create = true, .truncate = true});
   if (!file) co_return fail(file.error());
+  if (is_stopping_ || !f->is_live()) co_return stopped();
   snapshot_writer pieces(header, *f->state);
   uint64_t at = 0;
   for (;;) {

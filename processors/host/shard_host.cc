@@ -1,6 +1,7 @@
 #include "processors/host/shard_host.h"
 
 #include <algorithm>
+#include <chrono>
 
 #include "base/assert.h"
 #include "base/log.h"
@@ -135,6 +136,7 @@ void shard_host::try_start(flow& f) {
   f.targets = std::move(targets);
   if (f.processor.is_held) return hold(f);
   if (!find_routes(f)) return;
+  if (const auto until = f.until(); until && store_.cursor(f.key) && f.cursor >= *until) return finish(f);
   if (!f.processor.quarantined.empty()) return pause(f, f.processor.quarantined);
   if (auto why = unfit_target(f, *input)) return pause(f, std::move(*why));
   if (f.processor.spec.start.from == start_position::kind::time && !store_.cursor(f.key)) {
@@ -142,6 +144,8 @@ void shard_host::try_start(flow& f) {
     gate_.spawn(find_start(pointer_to(f)));
     return;
   }
+  const bool is_new_shadow = f.processor.spec.is_shadow && !store_.cursor(f.key);
+  if (is_new_shadow && !may_begin_shadow(f)) return;
   if (f.changelog_count() > 0 && !f.state)
     f.state = std::make_unique<partition_state>(static_cast<uint32_t>(f.processor.code->stores().size()),
                                                 f.processor.memory);
@@ -149,6 +153,7 @@ void shard_host::try_start(flow& f) {
   if (!made) return pause(f, made.error().message);
   f.code = std::move(*made);
   ++f.counters.starts;
+  if (is_new_shadow) return begin_shadow(f);
   if (!f.state) return begin_processing(f, std::nullopt);
   if (f.has_begun) {  // another flow has left it its state
     if (auto why = unfit_state(f, true)) return pause(f, std::move(*why));
@@ -188,6 +193,7 @@ void shard_host::begin_processing(flow& f, const std::optional<std::string>& new
       f.processor.spec.name, f.processor.code->version(), f.partition(), f.cursor, end,
       f.state ? fmt::format(" state_entries={} state_bytes={}", f.state->entries(), f.state->bytes()) : "");
   settle(f);
+  wake_shadows(f);
 }
 
 // Why a flow cannot keep its promise with what it writes to; nothing if it can.
@@ -207,6 +213,15 @@ std::optional<std::string> shard_host::unfit_target(const flow& f,
 void shard_host::settle(flow& f) {
   const storage::partition_log* input = store_.find(f.key.input);
   MR_ASSERT(input);
+  if (const auto until = f.until()) {
+    if (f.cursor >= *until) return finish(f);
+    if (f.cursor >= input->log_end().value())
+      return pause(
+          f, fmt::format("its input ends at offset {}, before offset {} that it was to reach: part of it "
+                         "was lost",
+                         f.cursor, *until));
+    return lag(pointer_to(f));
+  }
   if (f.cursor == input->log_end().value()) {
     f.health = flow_state::running;
     f.drop_backlog();
@@ -237,6 +252,16 @@ void shard_host::pause(flow& f, std::string why) {
   f.drop_backlog();
 }
 
+// A replay has come to its end: its topics and its position stay, what it took in memory does not.
+void shard_host::finish(flow& f) {
+  log::info("replay finished processor={} partition={} position={} records={}", f.processor.spec.name,
+            f.partition(), f.cursor, f.counters.records_in);
+  f.health = flow_state::finished;
+  f.drop_backlog();
+  f.code = nullptr;
+  f.state = nullptr;
+}
+
 // Paused by its operator, which is nothing to be alarmed about.
 void shard_host::hold(flow& f) {
   log::info("processor is held by its operator processor={} partition={} position={}", f.processor.spec.name,
@@ -258,6 +283,7 @@ std::optional<offset> shard_host::needed_from(const storage::topic_partition_id&
   if (at == by_input_.end()) return std::nullopt;
   std::optional<offset> lowest;
   for (const flow_ptr& f : at->second) {
+    if (f->health == flow_state::finished) continue;
     const offset cursor(store_.cursor(f->key).value_or(f->cursor));
     if (!lowest || cursor < *lowest) lowest = cursor;
   }
@@ -269,23 +295,27 @@ std::vector<flow_status> shard_host::status() const {
   for (const auto& [input, flows] : by_input_) {
     const storage::partition_log* log = store_.find(input);
     for (const flow_ptr& f : flows) {
-      const int64_t lag = log ? std::max<int64_t>(log->log_end().value() - f->cursor, 0) : 0;
-      flow_status s{f->processor.spec.name,
-                    f->partition(),
-                    f->health,
-                    f->why_paused,
-                    f->cursor,
-                    lag,
-                    0,
-                    0,
-                    0,
-                    f->is_apart,
-                    f->counters,
-                    {}};
+      const int64_t end = f->until().value_or(log ? log->log_end().value() : f->cursor);
+      const int64_t lag = std::max<int64_t>(end - f->cursor, 0);
+      flow_status s;
+      s.processor = f->processor.spec.name;
+      s.partition = f->partition();
+      s.state = f->health;
+      s.why_paused = f->why_paused;
+      s.cursor = f->cursor;
+      s.lag = lag;
+      s.until = f->until();
+      s.is_apart = f->is_apart;
+      s.counters = f->counters;
+      if (f->processor.spec.is_shadow) s.compared = compared(*f);
       for (const auto& o : f->outboxes)
         if (o) s.outbox_bytes += o->waiting_bytes();
       if (!f->is_away) {
-        if (f->state) s.state_entries = f->state->entries(), s.state_bytes = f->state->bytes();
+        if (f->state) {
+          s.state_entries = f->state->entries();
+          s.state_bytes = f->state->bytes();
+          s.state_version = f->state->version();
+        }
         if (f->code) s.metrics = f->code->metrics();
       }
       all.push_back(std::move(s));

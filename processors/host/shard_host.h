@@ -32,6 +32,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "base/limits.h"
 #include "processors/host/breadcrumb.h"
 #include "processors/host/deployment.h"
 #include "processors/host/derived_batches.h"
@@ -72,6 +73,8 @@ struct host_options {
   bool has_threads = false;
   // Makes the page where such a thread notes its calls; may be empty. The page outlives the host.
   std::function<std::shared_ptr<breadcrumb>()> crumb_of_thread;
+  // Of the store: what a frame holds at most.
+  uint64_t frame_bytes_max = limits::frame_bytes_max;
 };
 
 class shard_host {
@@ -139,6 +142,7 @@ class shard_host {
   void settle(flow& f);  // running or lagging, by its cursor
   void lag(const flow_ptr& f);
   void pause(flow& f, std::string why);
+  void finish(flow& f);
   void hold(flow& f);
   flow_ptr pointer_to(const flow& f) const;
 
@@ -150,6 +154,17 @@ class shard_host {
   void mark_outputs(const flow& f);
   void forget_marks(const storage::topic_partition_id& id);
 
+  // --- shadows (shadow.cc) ---
+  flow_ptr original_of(const flow& f) const;
+  bool may_begin_shadow(const flow& f) const;
+  void begin_shadow(flow& f);
+  runtime::task<void> migrate_shadow(flow_ptr f, uint32_t from_version, std::vector<int64_t> live_ends);
+  void settle_shadow(flow& f, const std::vector<int64_t>& live_ends);
+  void wake_shadows(const flow& f);
+  storage::cursor_key compared_mark(const flow& f, size_t output,
+                                    const storage::topic_partition_id& live) const;
+  std::vector<compared_output> compared(const flow& f) const;
+
   // --- outputs that choose their partition (routing.cc) ---
   bool find_routes(flow& f);
   std::shared_ptr<outbox> outbox_of(const deployed_processor& p, size_t output, const output_topic& target,
@@ -160,6 +175,8 @@ class shard_host {
   std::optional<std::string> unfit_state(const flow& f, bool has_cursor) const;
   runtime::task<void> restore(flow_ptr f);
   runtime::task<void> try_restore(flow_ptr f);
+  runtime::task<std::optional<std::string>> migrate(flow_ptr f, uint32_t from_version);
+  runtime::task<std::optional<std::string>> find_room(flow_ptr f);
   std::optional<std::vector<offset>> take_snapshot(flow& f, const std::string& path, bytes_view file);
   runtime::task<result<void>> read_changelog(flow_ptr f, size_t store, offset from);
   void snapshot_if_due(flow& f);

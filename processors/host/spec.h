@@ -10,6 +10,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -86,8 +87,20 @@ struct processor_spec {
   isolation isolated = isolation::none;
   uint64_t process_bytes_max = 1024 * 1024 * 1024;  // address space of its process, if it has one
   start_position start;
+  // Empty, or the processor that it is a replay or a shadow of: then its library is told that name, and makes
+  // the same of the same records.
+  std::string stands_for;
+  // It begins where that processor stands, with a copy of its state, to be compared with it.
+  bool is_shadow = false;
+  // Of a replay: the offset before which it ends, by partition of the input; in all others it ends at once.
+  std::optional<std::vector<int64_t>> until;
   protocol::codec output_compression = protocol::codec::none;
 };
+
+// The name that its library, and readers of its dead letters, are told.
+inline const std::string& shown_name(const processor_spec& spec) {
+  return spec.stands_for.empty() ? spec.name : spec.stands_for;
+}
 
 inline constexpr int64_t retry_backoff_ms_max = 60'000;
 

@@ -11,6 +11,7 @@
 namespace millrace::processors {
 namespace {
 
+constexpr std::string_view version_key = "state_version";
 constexpr std::string_view watermark_key = "watermark";
 constexpr std::string_view timer_prefix = "timer ";
 constexpr size_t timer_digits = 19;
@@ -251,8 +252,27 @@ void partition_state::restored() {
     std::from_chars(text->data(), text->data() + text->size(), watermark_);
 }
 
+bool partition_state::copy(const partition_state& other,
+                           const std::vector<std::optional<uint32_t>>& source_of) {
+  for (uint32_t store = 0; store < store_count(); ++store) {
+    if (!source_of[store]) continue;
+    for (const auto& [key, value] : other.entries_of(*source_of[store]))
+      if (change_entry(0, store, key, std::string_view(value)) != MILLRACE_OK) return false;
+  }
+  watermark_ = other.watermark_;
+  return true;
+}
+
+std::optional<uint32_t> partition_state::version() const {
+  const auto text = meta_value(version_key);
+  uint32_t number = 0;
+  if (!text || std::from_chars(text->data(), text->data() + text->size(), number).ec != std::errc{})
+    return std::nullopt;
+  return number;
+}
+
 void partition_state::note_version(std::string_view version) {
-  change_entry(0, meta(), "state_version", version);
+  change_entry(0, meta(), version_key, version);
 }
 
 std::optional<std::string> partition_state::meta_value(std::string_view key) const {

@@ -105,7 +105,12 @@ class partition_state {
   // After the last restore().
   void restored();
   std::optional<std::string> meta_value(std::string_view key) const;
-  // The state begins, with this version of its layout: a change of record 0.
+  // What is in another state, as changes of record 0; `source_of[i]` is the store there that is store i here,
+  // if there is one. False if the memory's limit is reached.
+  bool copy(const partition_state& other, const std::vector<std::optional<uint32_t>>& source_of);
+  // The version of the library that has made it; nothing if there is no state yet.
+  std::optional<uint32_t> version() const;
+  // The state begins, or goes on, with this version of its layout: a change of record 0.
   void note_version(std::string_view version);
   // The first entry behind `key` of a store (from the first one, without), for snapshots.
   using map = std::map<std::string, std::string, std::less<>>;

@@ -110,6 +110,8 @@ std::string encode_description(const plugin::description& code) {
   out.put(code.needs);
   out.put(code.traits);
   out.put(code.state_version);
+  out.put<uint32_t>(code.migrates_from ? 1 : 0);
+  out.put(code.migrates_from.value_or(0));
   for (const auto* names : {&code.outputs, &code.stores}) {
     out.put(static_cast<uint32_t>(names->size()));
     for (const std::string& name : *names) out.put(std::string_view(name));
@@ -125,6 +127,9 @@ std::optional<plugin::description> decode_description(std::string_view bytes) {
   code.needs = in.get<uint64_t>();
   code.traits = in.get<uint64_t>();
   code.state_version = in.get<uint32_t>();
+  const bool does_migrate = in.get<uint32_t>() != 0;
+  const auto migrates_from = in.get<uint32_t>();
+  if (does_migrate) code.migrates_from = migrates_from;
   for (auto* names : {&code.outputs, &code.stores})
     for (uint32_t n = in.count(sizeof(int64_t)); n > 0 && in.ok(); --n) names->emplace_back(in.text());
   return in.ok() ? std::optional(std::move(code)) : std::nullopt;
@@ -152,7 +157,7 @@ std::string task_of(const processor_spec& spec, const std::string& copy) {
   put(text, copy);
   put(text, std::to_string(enabled().patience.count()));
   put(text, spec.library);
-  put(text, spec.name);
+  put(text, shown_name(spec));
   put(text, spec.input);
   put(text, spec.outputs);
   put(text, spec.options);

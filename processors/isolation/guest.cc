@@ -21,6 +21,7 @@ class guest final : public callee {
   }
   int32_t process(const millrace_call& call, uint64_t output_bytes_target) override;
   int32_t timer(const millrace_timer_call& call, uint64_t output_bytes_target) override;
+  int32_t migrate(const millrace_migration& entry) override;
   const callee_trouble& trouble() const override { return trouble_; }
 
  private:
@@ -51,7 +52,7 @@ bool guest::is_ready() {
   out.clear();
   out.put(id_);
   out.put(partition_);
-  out.put(std::string_view(processor_.spec.name));
+  out.put(std::string_view(shown_name(processor_.spec)));
   out.put(std::string_view(processor_.spec.input));
   out.put(static_cast<uint32_t>(processor_.spec.options.size()));
   for (const auto& [key, value] : processor_.spec.options) {
@@ -144,6 +145,18 @@ int32_t guest::timer(const millrace_timer_call& call, uint64_t output_bytes_targ
   process_->out_.put(call.at_ms);
   process_->out_.put(call.key);
   const auto answer = ask(wire::timer);
+  return answer ? answer->status : MILLRACE_ERROR;
+}
+
+int32_t guest::migrate(const millrace_migration& entry) {
+  if (!is_ready()) return MILLRACE_ERROR;
+  begin(UINT64_MAX);
+  wire_writer& out = process_->out_;
+  out.put(entry.from_version);
+  out.put(entry.store);
+  out.put(entry.key);
+  out.put(entry.value);
+  const auto answer = ask(wire::migrate);
   return answer ? answer->status : MILLRACE_ERROR;
 }
 

@@ -273,6 +273,9 @@ class guest_loop {
       case wire::timer:
         timer(in);
         break;
+      case wire::migrate:
+        migrate(in);
+        break;
       default:
         return false;
     }
@@ -324,7 +327,7 @@ class guest_loop {
     done(MILLRACE_OK);
   }
 
-  // What process and timer begin with; null if the host has lost its mind.
+  // What process, timer and migrate begin with; null if the host has lost its mind.
   guest_instance* begin(wire_reader& in, uint32_t& outputs) {
     const auto at = instances_.find(in.get<uint64_t>());
     if (at == instances_.end()) return nullptr;
@@ -401,6 +404,24 @@ class guest_loop {
     self->made.begin(1, outputs);
     self->is_in_call = true;
     const int32_t status = world_.code->table().timer(self->plugin, &call);
+    self->is_in_call = false;
+    done(status, 0, first_refused(*self));
+  }
+
+  void migrate(wire_reader& in) {
+    uint32_t outputs = 0;
+    guest_instance* self = begin(in, outputs);
+    if (!self || !world_.code->table().migrate) return done(MILLRACE_ERROR);
+    millrace_migration entry{};
+    entry.struct_size = sizeof(entry);
+    entry.from_version = in.get<uint32_t>();
+    entry.store = in.get<uint32_t>();
+    entry.key = in.bytes();
+    entry.value = in.bytes();
+    self->record_count = 1;
+    self->made.begin(0, 0);  // so that none is taken
+    self->is_in_call = true;
+    const int32_t status = world_.code->table().migrate(self->plugin, &entry);
     self->is_in_call = false;
     done(status, 0, first_refused(*self));
   }

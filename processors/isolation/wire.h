@@ -1,7 +1,8 @@
 // wire: what the broker and a process that runs a processor say to each other over their channel.
 //
 // Both are the same program, so there is one version of it. Numbers are in the machine's order. The broker
-// speaks first, one of load, create, destroy, process, timer, and then listens: to any number of emit, put,
+// speaks first, one of load, create, destroy, process, timer, migrate, and then listens: to any number of
+// emit, put,
 // ... (no answer), get and seek (each answered by found), until done. Statuses that the plugin sees at once
 // are found out on the guest's side, by the same rules; what counts is what the broker makes of the same
 // messages.
@@ -26,6 +27,8 @@ enum class wire : uint32_t {
   process,   // instance, output_bytes_target, stream_time, partitions by output, records
   timer,     // instance, output_bytes_target, stream_time, partitions by output, at_ms, key
   found,     // status, key, value
+  migrate,   // instance, output_bytes_target, stream_time, partitions by output, from_version, store, key,
+             // value
   // from the guest
   emit = 100,
   put,

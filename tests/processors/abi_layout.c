@@ -106,6 +106,14 @@ FIELD(millrace_processor, process, 72);
 FIELD(millrace_processor, store_count, 80);
 FIELD(millrace_processor, stores, 88);
 FIELD(millrace_processor, timer, 96);
+FIELD(millrace_processor, migrates_from, 104);
+FIELD(millrace_processor, migrate, 112);
+
+FIELD(millrace_migration, struct_size, 0);
+FIELD(millrace_migration, from_version, 4);
+FIELD(millrace_migration, store, 8);
+FIELD(millrace_migration, key, 16);
+FIELD(millrace_migration, value, 32);
 
 FIXED(MILLRACE_OK == 0 && MILLRACE_ERROR == 1 && MILLRACE_INVALID_ARGUMENT == 2 && MILLRACE_UNKNOWN_OUTPUT == 3);
 FIXED(MILLRACE_TOO_LARGE == 4 && MILLRACE_OUT_OF_ORDER == 5 && MILLRACE_NOT_IN_CALL == 6);

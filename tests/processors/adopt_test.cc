@@ -20,6 +20,11 @@ deployed_processor counter_of_next_version() {
   return deployment::prepare(spec_for(*code, "c", "in"), code).value();
 }
 
+deployed_processor hash_counter_on(const std::string& input = "in") {
+  const auto code = code_of<hash_counter_traits>();
+  return deployment::prepare(spec_for(*code, "c", input), code).value();
+}
+
 deployment alone(deployed_processor p) {
   return deployment().with(std::move(p)).value();
 }
@@ -27,6 +32,20 @@ deployment alone(deployed_processor p) {
 deployed_processor held(deployed_processor p) {
   p.is_held = true;
   return p;
+}
+
+// A life whose disk may go at any moment.
+task<void> migrate_and_stop() {
+  std::vector<storage::partition_spec> specs;
+  for (const std::string& topic : counter_topics) specs.push_back(partition_spec_of(topic, 0));
+  auto opened = co_await open_store(small_store(), std::move(specs));
+  if (!opened) co_return;
+  const deployment what = alone(hash_counter_on());
+  shard_host host(what, **opened);
+  host.start();
+  co_await settled(host, **opened);
+  co_await host.close();
+  static_cast<void>(co_await (*opened)->close());
 }
 
 class adopt_test : public host_test {
@@ -86,6 +105,111 @@ TEST_F(adopt_test, a_version_with_other_state_pauses_and_the_first_one_comes_bac
     for (const std::string& line : counted(input, state)) out.push_back(line);
     EXPECT_EQ(co_await all_of(b, "in.counts"), out);
   });
+}
+
+std::map<std::string, std::string> as_hashes(const std::map<std::string, int64_t>& counts) {
+  std::map<std::string, std::string> texts;
+  for (const auto& [key, count] : counts) texts[key] = "#" + std::to_string(count);
+  return texts;
+}
+
+TEST_F(adopt_test, a_version_that_migrates_takes_over_the_state) {
+  std::map<std::string, int64_t> state;
+  values out;
+  live(counter_topics, alone(counter()), [&](bench& b) -> task<void> {
+    b.host->start();
+    co_await settled(*b.host, *b.store);
+    values input{"a", "b", "a", "old1", "old2"};
+    for (int i = 0; i < 1000; ++i) input.push_back("k" + std::to_string(i));
+    out = counted(input, state);
+    b.produce("in", input);
+    co_await b.host->adopt(alone(hash_counter_on()));
+    b.produce("in", {"b"});  // while it migrates
+    co_await settled(*b.host, *b.store);
+    state.erase("old1");
+    state.erase("old2");
+    for (const std::string& line : counted({"b"}, state)) out.push_back(line);
+    EXPECT_EQ(b.status("c").state, flow_state::running) << b.status("c").why_paused;
+    EXPECT_EQ(b.status("c").state_version, 3u);
+    EXPECT_EQ(co_await all_of(b, "in.counts"), out);
+    EXPECT_EQ(co_await fold(*b.store, id_of("c-counts-changelog", 0)), as_hashes(state));
+    // The way back is none.
+    co_await b.host->adopt(alone(counter()));
+    co_await settled(*b.host, *b.store);
+    EXPECT_NE(b.status("c").why_paused.find("its state has version 3"), std::string::npos);
+  });
+  live(counter_topics, alone(hash_counter_on()), [&](bench& b) -> task<void> {
+    b.host->start();
+    co_await settled(*b.host, *b.store);
+    for (const std::string& line : counted({"a"}, state)) out.push_back(line);
+    b.produce("in", {"a"});
+    co_await settled(*b.host, *b.store);
+    EXPECT_EQ(co_await all_of(b, "in.counts"), out);
+    EXPECT_EQ(co_await fold(*b.store, id_of("c-counts-changelog", 0)), as_hashes(state));
+  });
+}
+
+TEST_F(adopt_test, a_migration_that_fails_changes_nothing) {
+  std::map<std::string, int64_t> state;
+  values out;
+  live(counter_topics, alone(counter()), [&](bench& b) -> task<void> {
+    b.host->start();
+    co_await settled(*b.host, *b.store);
+    const values input{"a", "old", "unfit", "z", "a"};
+    out = counted(input, state);
+    b.produce("in", input);
+    co_await b.host->adopt(alone(hash_counter_on()));
+    co_await settled(*b.host, *b.store);
+    EXPECT_EQ(b.status("c").state, flow_state::paused);
+    EXPECT_EQ(b.status("c").why_paused,
+              "its state cannot be migrated from version 1 to 3: store counts, key \"unfit\": unfit");
+    EXPECT_EQ(b.status("c").state_version, 1u);
+    EXPECT_EQ(co_await fold(*b.store, id_of("c-counts-changelog", 0)), as_texts(state));
+    b.produce("in", {"a"});
+    co_await b.host->adopt(alone(counter()));
+    co_await settled(*b.host, *b.store);
+    for (const std::string& line : counted({"a"}, state)) out.push_back(line);
+    EXPECT_EQ(co_await all_of(b, "in.counts"), out);
+    EXPECT_EQ(co_await fold(*b.store, id_of("c-counts-changelog", 0)), as_texts(state));
+  });
+}
+
+// Wherever the power goes while it migrates: all of it is there, or nothing.
+TEST_F(adopt_test, a_migration_survives_crashes_whole_or_not_at_all) {
+  std::map<std::string, int64_t> state;
+  values out;
+  live(counter_topics, alone(counter()), [&](bench& b) -> task<void> {
+    b.host->start();
+    co_await settled(*b.host, *b.store);
+    values input;
+    for (int i = 0; i < 400; ++i) input.push_back("k" + std::to_string(i % 300));
+    out = counted(input, state);
+    const auto durable = co_await b.store->wait_durable(b.produce("in", input));
+    EXPECT_TRUE(durable);
+  });
+  const auto before = disk_;
+  int whole = 0;
+  for (uint64_t cut = 1; cut <= 200; ++cut) {
+    disk_ = before->after_kill(cut);
+    disk_->crash_at(disk_->change_count() + cut);
+    {
+      runtime::sim_world world(cut, {.shards = 1, .disk = disk_});
+      world.run(migrate_and_stop());
+    }
+    const bool has_crashed = disk_->has_crashed();
+    disk_ = disk_->after_power_cut(cut);
+    live(counter_topics, {}, [&](bench& b) -> task<void> {
+      b.host->start();
+      const auto folded = co_await fold(*b.store, id_of("c-counts-changelog", 0));
+      const auto meta = co_await fold(*b.store, id_of("c-meta-changelog", 0));
+      const bool is_new = meta.at("state_version") == "3";
+      whole += is_new;
+      EXPECT_EQ(folded, is_new ? as_hashes(state) : as_texts(state)) << cut;
+      EXPECT_EQ(co_await all_of(b, "in.counts"), out);
+    });
+    if (!has_crashed) break;
+  }
+  EXPECT_GT(whole, 0);
 }
 
 TEST_F(adopt_test, a_failed_record_is_tried_again_by_the_next_version) {

@@ -40,6 +40,47 @@ TEST(harness_test, outputs_may_go_to_other_partitions) {
   EXPECT_THROW(plain.partition_by_key("unheard of", 5), millrace::failure);
 }
 
+// Keeps lengths where its first version kept the words themselves.
+class lengths {
+ public:
+  void process(const millrace::record&, millrace::context&) {}
+  void migrate(const millrace::old_entry& entry, millrace::context& context) {
+    if (entry.key() == "emit") context.emit({}, "x", "y");
+    if (entry.key() == "bad") throw millrace::failure("bad");
+    context.put(words_, entry.key(), std::to_string(entry.value().size()));
+    if (entry.key() == "b") context.erase(words_, "c");
+    context.put(words_, std::string(entry.key()) + "+", "added");
+  }
+  explicit lengths(const millrace::setup& setup) : words_(setup.store("words")) {}
+
+ private:
+  millrace::store words_;
+};
+struct lengths_traits {
+  using type = lengths;
+  static constexpr millrace::definition shape =
+      millrace::define("lengths", "2").store("words").state_version(2).migrates_from(1);
+};
+
+TEST(harness_test, state_of_an_earlier_version_can_be_migrated) {
+  harness h(millrace::processor_adapter<lengths_traits>::table());
+  EXPECT_THROW(h.migrate(0), millrace::failure);
+  EXPECT_THROW(h.migrate(2), millrace::failure);
+  h.leave("words", "a", "one");
+  h.leave("words", "b", "three");
+  h.leave("words", "c", "five");
+  h.migrate(1);
+  EXPECT_EQ(h.store("words"), (harness::content{{"a", "3"}, {"a+", "added"}, {"b", "5"}, {"b+", "added"}}));
+  for (const char* key : {"bad", "emit"}) {
+    harness other(millrace::processor_adapter<lengths_traits>::table());
+    other.leave("words", "a", "one");
+    other.leave("words", key, "x");
+    const harness::content before = other.store("words");
+    EXPECT_THROW(other.migrate(1), millrace::failure) << key;
+    EXPECT_EQ(other.store("words"), before) << key;
+  }
+}
+
 TEST(harness_test, the_clock_is_that_of_the_records) {
   harness h(table(), {{"window_ms", "100"}});
   h.clock_ms = 1000;

@@ -213,7 +213,9 @@ inline task<void> settled(const shard_host& host, storage::shard_store& store) {
   for (int rounds = 0; rounds < 100'000; ++rounds) {
     bool is_settled = !store.read_only_reason();
     for (const flow_status& s : host.status())
-      is_settled &= s.state == flow_state::paused || (s.state == flow_state::running && s.outbox_bytes == 0);
+      is_settled &=
+          s.state == flow_state::paused ||
+          ((s.state == flow_state::running || s.state == flow_state::finished) && s.outbox_bytes == 0);
     store.for_each([&](storage::partition_log& log) { is_settled &= log.high_watermark() == log.log_end(); });
     if (is_settled || store.read_only_reason()) co_return;
     co_await runtime::reactor::current().sleep(std::chrono::milliseconds(1));

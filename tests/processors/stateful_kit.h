@@ -37,6 +37,31 @@ class counter {
   std::string padding_;
 };
 
+// The counter's third version: it keeps "#5" where the others kept "5", and takes over what they have. A key
+// "unfit" it cannot take over, one that begins with "old" it forgets.
+class hash_counter {
+ public:
+  explicit hash_counter(const millrace::setup& setup)
+      : counts_(setup, "counts"), out_(setup.output("counts")) {}
+  void process(const millrace::record& record, millrace::context& context) {
+    const std::string key(record.value().value());
+    const int64_t count = std::stoll(counts_.get(context, key).value_or("#0").substr(1)) + 1;
+    counts_.put(context, key, "#" + std::to_string(count));
+    context.emit(out_, key, key + ":" + std::to_string(count));
+  }
+  void migrate(const millrace::old_entry& entry, millrace::context& context) {
+    if (entry.store() != "counts" || entry.from_version() > 2) throw millrace::failure("of what?");
+    const auto key = entry.key_as<std::string>();
+    if (key == "unfit") throw millrace::failure("unfit");
+    if (key.starts_with("old")) return counts_.erase(context, key);
+    counts_.put(context, key, "#" + entry.value_as<std::string>());
+  }
+
+ private:
+  millrace::table<std::string, std::string> counts_;
+  millrace::output out_;
+};
+
 // Counts records in windows of 100 ms by their timestamps, and emits "start:count" when the window is over.
 // Late ones go to `late`.
 class windows {
@@ -77,6 +102,11 @@ struct counter_of_next_version_traits {
   using type = counter;
   static constexpr millrace::definition shape =
       millrace::define("counter", "2").output("counts").store("counts").state_version(2);
+};
+struct hash_counter_traits {
+  using type = hash_counter;
+  static constexpr millrace::definition shape =
+      millrace::define("counter", "3").output("counts").store("counts").state_version(3).migrates_from(1);
 };
 struct windows_traits {
   using type = windows;

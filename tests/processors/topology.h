@@ -55,7 +55,9 @@ class forker {
   millrace::output right_;
 };
 
-// Counts values by a few keys, forgets a key at nine, and keeps the last value of each in a second store.
+// Counts values by a few keys, forgets a key at nine, and keeps the last value of each in a second store. The
+// second version keeps those otherwise.
+template <int Version>
 class tally {
  public:
   explicit tally(const millrace::setup& setup)
@@ -67,9 +69,10 @@ class tally {
     const std::string value(record.value().value_or(""));
     const auto key = static_cast<int64_t>(xxh3(as_bytes(value)) % 13) - 6;
     const int64_t count = counts_.get(context, key).value_or(0) + 1;
-    const std::string before = last_.get(context, std::to_string(key)).value_or("nothing");
+    const std::string before =
+        last_.get(context, std::to_string(key)).value_or(prefix() + "nothing").substr(prefix().size());
     counts_.put(context, key, count);
-    last_.put(context, std::to_string(key), value.substr(0, 40));
+    last_.put(context, std::to_string(key), prefix() + value.substr(0, 40));
     context.emit(out_, std::to_string(key), std::to_string(count) + " after " + before);
     if (is_poison(value, salt_)) throw millrace::failure("poison");
     if (count < 9) return;
@@ -77,11 +80,23 @@ class tally {
     last_.erase(context, std::to_string(key));
   }
 
- private:
+ protected:
+  static std::string prefix() { return Version == 1 ? "" : "last: "; }
   millrace::table<millrace::ordered<int64_t>, int64_t> counts_;
   millrace::table<std::string, std::string> last_;
+
+ private:
   millrace::output out_;
   int64_t salt_;
+};
+
+class next_tally : public tally<2> {
+ public:
+  using tally::tally;
+  void migrate(const millrace::old_entry& entry, millrace::context& context) {
+    if (entry.store() == "last")
+      last_.put(context, entry.key_as<std::string>(), prefix() + entry.value_as<std::string>());
+  }
 };
 
 // Gives records another key, and with `choice` names their partition itself. What it emits tells where it
@@ -128,15 +143,34 @@ struct scatterer_traits {
   static constexpr millrace::definition shape = millrace::define("scatterer", "1").output("out");
 };
 struct tally_traits {
-  using type = tally;
+  using type = tally<1>;
   static constexpr millrace::definition shape =
-      millrace::define("tally", "1").output("out").store("counts").store("last");
+      millrace::define("tally", "1").output("out").store("counts").store("last").state_version(1);
+};
+struct next_tally_traits {
+  using type = next_tally;
+  static constexpr millrace::definition shape = millrace::define("tally", "2")
+                                                    .output("out")
+                                                    .store("counts")
+                                                    .store("last")
+                                                    .state_version(2)
+                                                    .migrates_from(1);
 };
 
+// What a topology begins with.
 inline const code_list& all_codes() {
   static const code_list all{code_of<appender_traits>(), code_of<forker_traits>(), code_of<tally_traits>(),
                              code_of<scatterer_traits>(), code_of<windows_traits>()};
   return all;
+}
+// And what may run later.
+inline const code_list& known_codes() {
+  static const code_list known = [] {
+    code_list codes = all_codes();
+    codes.push_back(code_of<next_tally_traits>());
+    return codes;
+  }();
+  return known;
 }
 
 // A record as rule 25 compares them.
@@ -157,6 +191,11 @@ struct topology {
   // Sources, and topics whose records come from other partitions: where pictures of what follows begin.
   std::vector<std::string> roots;
   std::map<std::string, int32_t> partitions;  // of each topic
+  // A replay of one of them, which may be deployed later; its topics are there.
+  std::optional<deployed_processor> replay;
+  // And a shadow of one whose records stay with their partition.
+  std::optional<deployed_processor> shadow;
+  std::vector<processor_spec> all_specs;  // with those of both
 
   std::vector<std::string> topics() const {
     std::vector<std::string> all;
@@ -177,6 +216,18 @@ inline std::vector<std::string> derived_beside(const topology& t, const std::str
         for (const std::string& next : topics_beside(spec)) found.push_back(next);
   found.erase(found.begin());
   return found;
+}
+
+// The topics that the processor writes; `count_of` says how many partitions those have that it sends to.
+template <class CountOf>
+void add_topics(topology& t, const deployed_processor& p, CountOf count_of) {
+  const int32_t count = t.partitions.at(p.spec.input);
+  for (const std::string& topic : p.target_topics()) t.partitions[topic] = count;
+  for (size_t i = 0; i < p.output_topics.size(); ++i) {
+    if (!p.has_outbox(i)) continue;
+    t.roots.push_back(p.output_topics[i]);
+    t.partitions[p.output_topics[i]] = count_of(p.output_topics[i]);
+  }
 }
 
 inline topology random_topology(prng& random) {
@@ -222,13 +273,32 @@ inline topology random_topology(prng& random) {
   for (const std::string& source : t.sources) t.partitions[source] = 4;
   for (const deployed_ptr& deployed : t.deployed->processors()) {
     const deployed_processor& p = *deployed;
-    const int32_t count = t.partitions.at(p.spec.input);
-    for (const std::string& topic : p.target_topics()) t.partitions[topic] = count;
-    for (size_t i = 0; i < p.output_topics.size(); ++i) {
-      if (!p.has_outbox(i)) continue;
-      t.roots.push_back(p.output_topics[i]);
-      t.partitions[p.output_topics[i]] = static_cast<int32_t>(1 + random.below(5));
-    }
+    add_topics(t, p, [&](const std::string&) { return static_cast<int32_t>(1 + random.below(5)); });
+  }
+  const size_t replayed = static_cast<size_t>(random.below(t.specs.size()));
+  processor_spec again = t.specs[replayed];
+  again.stands_for = again.name;
+  again.name += ".replay";
+  for (auto& [output, topic] : again.outputs) topic += ".replay";
+  if (!again.dead_letter.empty()) again.dead_letter += ".replay";
+  t.replay = deployment::prepare(again, t.codes[replayed]).value();
+  const auto as_the_first = [&](const std::string& topic) {
+    return t.partitions.at(topic.substr(0, topic.size() - std::string_view(".replay").size()));
+  };
+  add_topics(t, *t.replay, as_the_first);
+  t.all_specs = t.deployed->specs();
+  t.all_specs.push_back(t.replay->spec);
+  const size_t shadowed = static_cast<size_t>(random.below(t.specs.size()));
+  if (t.specs[shadowed].partition_by.empty()) {
+    processor_spec beside = t.specs[shadowed];
+    beside.stands_for = beside.name;
+    beside.is_shadow = true;
+    beside.name += ".shadow";
+    for (auto& [output, topic] : beside.outputs) topic += ".shadow";
+    if (!beside.dead_letter.empty()) beside.dead_letter += ".shadow";
+    t.shadow = deployment::prepare(beside, t.codes[shadowed]).value();
+    add_topics(t, *t.shadow, as_the_first);
+    t.all_specs.push_back(t.shadow->spec);
   }
   return t;
 }
@@ -246,18 +316,26 @@ inline implied failure_free(const topology& t, std::map<std::string, std::vector
   all.records = std::move(sources);
   for (const deployed_ptr& deployed : t.deployed->processors()) {
     const deployed_processor& p = *deployed;
-    millrace::harness h(&code_named(all_codes(), p.code->name())->table(),
-                        {p.spec.options.begin(), p.spec.options.end()}, partition, p.spec.name, p.spec.input);
+    if (p.spec.is_shadow) continue;  // is compared with its processor
+    millrace::harness h(&code_like(known_codes(), identity_of(*p.code))->table(),
+                        {p.spec.options.begin(), p.spec.options.end()}, partition, shown_name(p.spec),
+                        p.spec.input);
     for (const auto& [output, by] : p.spec.partition_by) {
       const int32_t count = t.partitions.at(p.spec.outputs.at(output));
       by == partitioning::key ? h.partition_by_key(output, count) : h.partition_by_processor(output, count);
     }
+    std::vector<seen_record> read = all.records[p.spec.input];
+    size_t first = 0;
+    if (p.spec.until) {
+      const auto end = static_cast<size_t>((*p.spec.until)[static_cast<size_t>(partition)]);
+      read.resize(std::min(read.size(), end));
+      first = std::min(read.size(), static_cast<size_t>(p.spec.start.at));
+      read.erase(read.begin(), read.begin() + static_cast<ptrdiff_t>(first));
+    }
     std::vector<millrace::harness::input> input;
-    for (const seen_record& r : all.records[p.spec.input])
-      input.push_back({r.key, r.value, r.timestamp_ms, {}});
+    for (const seen_record& r : read) input.push_back({r.key, r.value, r.timestamp_ms, {}});
     // Headers are carried on by whoever reads them; these carry all or nothing.
     if (p.code->reads_headers()) {
-      const auto& read = all.records[p.spec.input];
       for (size_t i = 0; i < read.size(); ++i)
         if (!read[i].headers.empty()) input[i].headers.emplace_back("by", read[i].headers);
     }
@@ -275,8 +353,8 @@ inline implied failure_free(const topology& t, std::map<std::string, std::vector
     if (!p.spec.dead_letter.empty()) {
       auto& dead = all.records[p.spec.dead_letter];
       for (const auto& f : h.failures()) {
-        seen_record r = all.records[p.spec.input][static_cast<size_t>(f.offset)];
-        r.headers += p.spec.name + f.why + p.spec.input;
+        seen_record r = read[static_cast<size_t>(f.offset)];
+        r.headers += shown_name(p.spec) + f.why + p.spec.input;
         dead.push_back(r);
       }
     }

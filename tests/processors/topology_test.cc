@@ -38,8 +38,12 @@ struct outside {
   uint64_t restored = 0;
   uint64_t snapshots = 0;
   uint64_t changes = 0;
-  uint64_t sent = 0;   // partitions of senders seen at targets
-  uint64_t apart = 0;  // calls that did not run on their shard
+  uint64_t migrations = 0;
+  uint64_t replays = 0;
+  uint64_t shadows = 0;
+  uint64_t compared = 0;  // records of shadows
+  uint64_t sent = 0;      // partitions of senders seen at targets
+  uint64_t apart = 0;     // calls that did not run on their shard
 };
 
 class life final : private neighbours {
@@ -62,9 +66,12 @@ class life final : private neighbours {
   task<void> produce_on(shard_id shard, std::string topic, int32_t partition, uint64_t seed);
   task<void> settle_all();
   task<void> change_something();
+  task<void> begin_replay();
+  task<void> turn_shadow();
   task<void> adopt_everywhere();
   task<void> check();
   task<void> check_partition(uint32_t shard, int32_t partition, std::string root);
+  task<void> check_shadow(uint32_t shard);
   task<void> check_sent(uint32_t shard, int32_t partition, std::string topic);
   task<bool> is_settled();
   task<void> close();
@@ -88,7 +95,7 @@ class life final : private neighbours {
     return storage::shard_of(placement_of(topic), partition, shards_);
   }
   uint32_t placement_of(const std::string& topic) const {
-    const std::string flow = flow_of(outside_.what.deployed->specs(), topic);
+    const std::string flow = flow_of(outside_.what.all_specs, topic);
     return static_cast<uint32_t>(xxh3(as_bytes(flow)) % 7);
   }
 
@@ -159,9 +166,64 @@ task<void> life::open_shard(uint32_t shard) {
 task<void> life::change_something() {
   const auto& all = deployed_.processors();
   deployed_processor changed = *all[static_cast<size_t>(random_.below(all.size()))];
+  const bool has_twin = deployed_.find(changed.spec.name + ".shadow") != nullptr;
+  if (changed.code->name() == "tally" && changed.code->version() == "1" && changed.spec.stands_for.empty() &&
+      !has_twin && random_.below(3) == 0) {
+    // To a version that takes its state over; that is written down before anybody hears of it.
+    std::shared_ptr<const plugin> code = code_of<next_tally_traits>();
+    if (changed.spec.isolated == isolation::process) code = elsewhere(code);
+    changed = deployment::prepare(changed.spec, code).value();
+    const deployment before = *outside_.what.deployed;
+    outside_.what.deployed = std::make_shared<const deployment>(before.with(changed).value());
+    ++outside_.migrations;
+  }
   changed.is_held = random_.below(3) == 0;
   deployed_ = deployed_.with(std::move(changed)).value();
   ++outside_.changes;
+  co_await adopt_everywhere();
+}
+
+// What a source, or what follows from it, holds so far is processed once more from some offset on, in topics
+// of its own.
+task<void> life::begin_replay() {
+  deployed_processor replay = *outside_.what.replay;
+  const std::string& input = replay.spec.input;
+  replay.spec.start = {start_position::kind::offset, static_cast<int64_t>(random_.below(30))};
+  replay.spec.until.emplace();
+  for (int32_t p = 0; p < outside_.what.partitions.at(input); ++p) {
+    const shard_id owner = owner_of(input, p);
+    const auto look = [this, owner, input, p] {
+      return stores_[owner.value()]->find(id_of(input, p))->high_watermark().value();
+    };
+    const int64_t end = co_await call_on(owner, look);
+    replay.spec.until->push_back(end);
+  }
+  if (is_over()) co_return;
+  const deployment before = *outside_.what.deployed;
+  outside_.what.deployed = std::make_shared<const deployment>(before.with(replay).value());
+  outside_.what.replay.reset();
+  deployed_ = deployed_.with(std::move(replay)).value();
+  ++outside_.replays;
+  co_await adopt_everywhere();
+}
+
+// A shadow begins beside its processor, or ends.
+task<void> life::turn_shadow() {
+  const deployment before = *outside_.what.deployed;
+  if (outside_.what.shadow) {
+    const processor_spec spec = outside_.what.shadow->spec;
+    deployed_processor shadow = deployment::prepare(spec, before.find(spec.stands_for)->code).value();
+    outside_.what.shadow.reset();
+    outside_.what.deployed = std::make_shared<const deployment>(before.with(shadow).value());
+    deployed_ = deployed_.with(std::move(shadow)).value();
+    ++outside_.shadows;
+  } else {
+    std::string name;
+    for (const deployed_ptr& p : before.processors())
+      if (p->spec.is_shadow) name = p->spec.name;
+    outside_.what.deployed = std::make_shared<const deployment>(before.without(name));
+    deployed_ = deployed_.without(name);
+  }
   co_await adopt_everywhere();
 }
 
@@ -210,6 +272,8 @@ task<void> life::settle_all() {
 task<void> life::produce(int batches) {
   for (int i = 0; i < batches && !is_over(); ++i) {
     if (random_.below(6) == 0) co_await change_something();
+    if (random_.below(outside_.what.shadow ? 20 : 100) == 0) co_await turn_shadow();
+    if (outside_.what.replay && random_.below(20) == 0) co_await begin_replay();
     const auto& sources = outside_.what.sources;
     const std::string source = sources[static_cast<size_t>(random_.below(sources.size()))];
     const auto partition = static_cast<int32_t>(random_.below(4));
@@ -294,6 +358,10 @@ task<void> life::check() {
       auto done = call_on(owner, [this, owner, p, root] { return check_sent(owner.value(), p, root); });
       co_await done;
     }
+  for (uint32_t shard = 0; shard < shards_ && !is_over(); ++shard) {
+    auto done = call_on(shard_id(shard), [this, shard] { return check_shadow(shard); });
+    co_await done;
+  }
   for (uint32_t shard = 0; shard < shards_; ++shard)
     for (const flow_status& s : hosts_[shard]->status()) {
       outside_.derived += s.counters.records_out;
@@ -301,6 +369,35 @@ task<void> life::check() {
       outside_.snapshots += s.counters.snapshots;
       outside_.apart += s.counters.apart_calls;
     }
+}
+
+// From where they began, shadows have derived what their processors have, and keep the same state.
+task<void> life::check_shadow(uint32_t shard) {
+  storage::shard_store& store = *stores_[shard];
+  for (const flow_status& s : hosts_[shard]->status())
+    for (const compared_output& c : s.compared) {
+      const auto live = co_await read_records(store, id_of(c.live_topic, s.partition));
+      const auto derived = co_await read_records(store, id_of(c.shadow_topic, s.partition));
+      const auto from = static_cast<size_t>(c.live_from);
+      if (live.size() < from || !std::ranges::equal(std::span(live).subspan(from), derived))
+        fail_with(fmt::format("{}-{} from offset {} on is not what its shadow has, {} records", c.live_topic,
+                              s.partition, from, derived.size()));
+      outside_.compared += derived.size();
+    }
+  for (const deployed_ptr& p : deployment(deployed_).processors()) {
+    const deployed_ptr live = p->spec.is_shadow ? deployed_.find(p->spec.stands_for) : nullptr;
+    if (!live || live->code != p->code || !p->code->is_stateful()) continue;
+    for (int32_t partition = 0; partition < outside_.what.partitions.at(p->spec.input); ++partition) {
+      if (owner_of(p->spec.input, partition).value() != shard) continue;
+      for (size_t i = 0; i < p->code->stores().size(); ++i) {
+        const auto theirs = co_await fold(store, id_of(live->spec.changelogs[i], partition));
+        const auto its_own = co_await fold(store, id_of(p->spec.changelogs[i], partition));
+        if (theirs != its_own)
+          fail_with(fmt::format("{}-{} folds up to {} entries that are not the {} of its shadow",
+                                live->spec.changelogs[i], partition, theirs.size(), its_own.size()));
+      }
+    }
+  }
 }
 
 // What others sent to a partition: from each of them all of it, once, and in order.
@@ -399,6 +496,10 @@ struct totals {
   uint64_t restored = 0;
   uint64_t snapshots = 0;
   uint64_t changes = 0;
+  uint64_t migrations = 0;
+  uint64_t replays = 0;
+  uint64_t shadows = 0;
+  uint64_t compared = 0;
   uint64_t sent = 0;
   uint64_t apart = 0;
 };
@@ -426,6 +527,10 @@ std::string run(uint64_t seed, totals& sum) {
   sum.restored += o.restored;
   sum.snapshots += o.snapshots;
   sum.changes += o.changes;
+  sum.migrations += o.migrations;
+  sum.replays += o.replays;
+  sum.shadows += o.shadows;
+  sum.compared += o.compared;
   sum.sent += o.sent;
   sum.apart += o.apart;
   return problem;
@@ -443,12 +548,18 @@ TEST(topology_test, derived_topics_and_state_equal_a_failure_free_runs) {
   }
   std::cout << sum.crashes << " crashes, " << sum.derived << " records derived, " << sum.restored
             << " restored from changelogs, " << sum.snapshots << " snapshots, " << sum.changes
-            << " times a processor was replaced, held or let go, " << sum.sent
+            << " times a processor was replaced, held or let go, " << sum.migrations
+            << " times its state was migrated, " << sum.replays << " replays, " << sum.shadows
+            << " shadows with " << sum.compared << " records, " << sum.sent
             << " times records from one partition found in another, " << sum.apart << " calls apart"
             << std::endl;
   EXPECT_GT(sum.crashes, runs / 2);
   EXPECT_GT(sum.sent, runs / 2);
   EXPECT_GT(sum.apart, runs / 2);
+  EXPECT_GE(sum.migrations, runs / 20);
+  EXPECT_GE(sum.replays, runs / 3);
+  EXPECT_GE(sum.shadows, runs / 4);
+  EXPECT_GT(sum.compared, runs);
 }
 
 #ifdef MILLRACE_FAULTS
@@ -485,7 +596,7 @@ INSTANTIATE_TEST_SUITE_P(each, seeded_fault_test,
 }  // namespace millrace::processors
 
 int main(int argc, char** argv) {
-  if (millrace::processors::kit::is_guest(argc, argv, millrace::processors::kit::all_codes())) return 0;
+  if (millrace::processors::kit::is_guest(argc, argv, millrace::processors::kit::known_codes())) return 0;
   testing::InitGoogleTest(&argc, argv);
   return RUN_ALL_TESTS();
 }

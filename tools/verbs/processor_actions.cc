@@ -1,4 +1,4 @@
-// pause, resume, rollback, remove: one request each, for one or several processors.
+// pause, resume, rollback, promote, discard, remove: one request each, for one or several processors.
 #include "tools/admin/client.h"
 #include "tools/verbs/outcomes.h"
 #include "tools/verbs/verbs.h"
@@ -82,6 +82,19 @@ void add_processor_actions(CLI::App& processor, context& ctx) {
               .done_key = "rolled_back",
               .done = "Rolled {} back.",
               .examples = "  millrace processor rollback cleaner"});
+  add_action(
+      processor, ctx,
+      {.verb = "promote",
+       .summary = "Put the shadow's version in the place of its processor, which keeps position and state",
+       .done_key = "promoted",
+       .done = "Promoted the shadow of {}.",
+       .examples = "  millrace processor promote cleaner"});
+  add_action(processor, ctx,
+             {.verb = "discard",
+              .summary = "End the shadow of a processor, with its topics",
+              .done_key = "discarded",
+              .done = "Discarded the shadow of {}.",
+              .examples = "  millrace processor discard cleaner"});
   add_action(
       processor, ctx,
       {.verb = "remove",

@@ -7,6 +7,7 @@
 
 #include "base/toml_file.h"
 #include "tools/admin/client.h"
+#include "tools/admin/deployed.h"
 #include "tools/verbs/verbs.h"
 
 namespace millrace::tools {
@@ -21,6 +22,7 @@ struct deploy_options {
   std::string name, library, input, on_error, dead_letter, start, isolation;
   std::vector<std::string> outputs, config, others;
   bool replaces = false;
+  bool is_shadow = false;
 };
 
 std::optional<json> json_of(const toml::node& node) {
@@ -66,17 +68,6 @@ result<json> read_definition(const std::string& path) {
   return *std::move(definition);
 }
 
-// "NAME=VALUE" into object[NAME].
-result<void> add_pairs(json& object, const std::vector<std::string>& pairs, std::string_view flag) {
-  for (const std::string& pair : pairs) {
-    const size_t equals = pair.find('=');
-    if (equals == std::string::npos || equals == 0)
-      return fail(errc::invalid_argument, "{} {}: write it as NAME=VALUE", flag, pair);
-    object[pair.substr(0, equals)] = pair.substr(equals + 1);
-  }
-  return {};
-}
-
 result<json> definition_of(const deploy_options& options) {
   json definition = json::object();
   if (!options.file.empty()) {
@@ -113,20 +104,14 @@ result<exit_code> run(context& ctx, const deploy_options& options) {
   if (name.empty())
     return fail(errc::invalid_argument, "the processor needs a name: --name NAME, or in the file");
   const std::string body = definition->dump(-1, ' ', false, json::error_handler_t::replace);
-  const auto answer = options.replaces ? ask_broker(options.broker, "PUT", "/v1/processors/" + name, body)
-                                       : ask_broker(options.broker, "POST", "/v1/processors", body);
+  if (options.replaces && options.is_shadow)
+    return fail(errc::invalid_argument, "--replace and --shadow exclude each other");
+  const auto answer = options.is_shadow
+                          ? ask_broker(options.broker, "POST", "/v1/processors/" + name + "/shadow", body)
+                      : options.replaces ? ask_broker(options.broker, "PUT", "/v1/processors/" + name, body)
+                                         : ask_broker(options.broker, "POST", "/v1/processors", body);
   if (!answer) return fail(answer.error());
-  if (ctx.common.is_json) {
-    ctx.out.write(*answer);
-    return exit_code::ok;
-  }
-  const json told = json::parse(*answer, nullptr, false);
-  if (!told.is_object()) return fail(errc::malformed, "the broker's answer is not what this program knows");
-  tell(ctx, fmt::format("{} {}: {} {} ({}).", options.replaces ? "Replaced" : "Deployed", name,
-                        told.value("code", ""), told.value("version", ""), told.value("content_hash", "")));
-  for (const json& note : told.value("notes", json::array()))
-    if (note.is_string()) tell(ctx, note.get<std::string>());
-  return exit_code::ok;
+  return tell_deployed(ctx, *answer, options.replaces ? "Replaced" : "Deployed");
 }
 
 }  // namespace
@@ -136,6 +121,9 @@ void add_processor_deploy(CLI::App& processor, context& ctx) {
     verb.add_option("FILE", options.file, "A TOML file with one [[processor]]; flags win over it");
     verb.add_flag("--replace", options.replaces,
                   "Put it in the place of the one of that name, which keeps position and state");
+    verb.add_flag("--shadow", options.is_shadow,
+                  "Let it run beside the one of that name, from where that stands, into topics of its own;\n"
+                  "then `processor diff` compares both, `promote` puts it in the place, `discard` ends it");
     verb.add_option("--name", options.name, "Its name: position and state belong to it");
     verb.add_option("--library", options.library,
                     "The shared object: a path from here, an absolute one, or one in the broker's "
@@ -162,6 +150,7 @@ void add_processor_deploy(CLI::App& processor, context& ctx) {
                  "loud=lines.loud\n"
                  "  millrace processor deploy cleaner.toml --data /var/lib/millrace\n"
                  "  millrace processor deploy cleaner.toml --replace --library ./line_cleaner-2.so\n"
+                 "  millrace processor deploy cleaner.toml --shadow --library ./line_cleaner-2.so\n"
                  "  millrace processor deploy cleaner.toml --set retries=3 --config columns=id:text");
   };
   add_verb<deploy_options>(processor, ctx, "deploy", "Add a processor to a running broker, or replace one",

@@ -82,6 +82,8 @@ std::string as_text(const json& p) {
   const auto line = [&text](std::string_view title, const std::string& value) {
     if (!value.empty()) text += fmt::format("  {:<12} {}\n", title, value);
   };
+  if (const std::string of = p.value("of", ""); !of.empty())
+    line(p.value("role", ""), fmt::format("of {}, {} records to go", of, p.value("lag", int64_t{0})));
   line("code",
        fmt::format("{} {} ({})", p.value("code", ""), p.value("version", ""), p.value("content_hash", "")));
   line("library", p.value("library", ""));

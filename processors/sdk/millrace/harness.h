@@ -146,10 +146,33 @@ class harness {
       if (e.output == name) found.push_back(e.value.value_or("<null>"));
     return found;
   }
-  const content& store(std::string_view name) const {
-    for (std::uint32_t i = 0; i < table_.store_count; ++i)
-      if (name == table_.stores[i]) return stores_[i];
-    throw failure("the processor has no store \"" + std::string(name) + "\"");
+  const content& store(std::string_view name) const { return stores_[store_number(name)]; }
+  // Puts an entry into a store, as an earlier version of the processor may have left it.
+  void leave(std::string_view store, std::string key, std::string value) {
+    stores_.at(store_number(store))[std::move(key)] = std::move(value);
+  }
+  // Takes over what is in the stores from that state_version, as the broker does. Throws millrace::failure,
+  // and everything is as it was, if the processor cannot.
+  void migrate(std::uint32_t from_version) {
+    if (!table_.migrate || from_version < table_.migrates_from || from_version >= table_.state_version)
+      throw failure("the processor does not migrate state of version " + std::to_string(from_version));
+    for (std::uint32_t store = 0; store < table_.store_count; ++store) {
+      const content before = stores_[store];
+      for (const auto& [key, unused] : before) {
+        const auto now = stores_[store].find(key);
+        if (now == stores_[store].end()) continue;
+        const std::string value = now->second;
+        millrace_migration entry{sizeof(entry), from_version, store, 0, view(key), view(value)};
+        begin(1);
+        is_migrating_ = true;
+        const std::int32_t status = table_.migrate(instance_, &entry);
+        is_in_call_ = is_migrating_ = false;
+        if (status == MILLRACE_OK && !refused_) continue;
+        while (!changes_.empty()) undo_last();
+        throw failure(reason(status));
+      }
+    }
+    changes_.clear();
   }
   // Timers that wait: time and key.
   const std::set<std::pair<std::int64_t, std::string>>& timers() const { return timers_; }
@@ -304,6 +327,7 @@ class harness {
   static std::int32_t emit(millrace_scope* s, const millrace_emission* e) {
     harness& self = of(s);
     if (!self.is_in_call_) return MILLRACE_NOT_IN_CALL;
+    if (self.is_migrating_) return self.refuse(0, MILLRACE_NOT_IN_CALL);
     if (e->record >= self.count_ ||
         (!self.causes_.empty() && self.causes_.back() != settled && e->record < self.causes_.back()))
       return self.refuse(e->record, MILLRACE_OUT_OF_ORDER);
@@ -330,6 +354,11 @@ class harness {
     const harness& self = of(s);
     if (!self.is_in_call_ || output >= self.routes_.size()) return 0;
     return self.routes_[output].is_processors_choice ? self.routes_[output].partitions : 0;
+  }
+  std::size_t store_number(std::string_view name) const {
+    for (std::uint32_t i = 0; i < table_.store_count; ++i)
+      if (name == table_.stores[i]) return i;
+    throw failure("the processor has no store \"" + std::string(name) + "\"");
   }
   std::size_t output_number(std::string_view name) const {
     for (std::uint32_t i = 0; i < table_.output_count; ++i)
@@ -442,6 +471,7 @@ class harness {
   void* instance_ = nullptr;
   bool is_created_ = false;
   bool is_in_call_ = false;
+  bool is_migrating_ = false;
   std::uint32_t count_ = 0;
   std::optional<std::uint32_t> refused_;
   const span* inputs_ = nullptr;

@@ -33,7 +33,14 @@
 //
 //       void timer(const millrace::timer& due, millrace::context& context);
 //
-// and says .timers() in its definition gets calls at the stream times it has asked for with set_timer().
+// and says .timers() in its definition gets calls at the stream times it has asked for with set_timer(). One
+// with
+//
+//       void migrate(const millrace::old_entry& entry, millrace::context& context);
+//
+// and .state_version(3).migrates_from(1) in its definition takes over stores of versions 1 and 2: it gets
+// each entry once, before the next record, and changes what has to be changed. All of that counts together,
+// or none.
 //
 // Header-only over the C contract, without a variable of its own; compiled with -fvisibility=hidden, two
 // versions of one processor live side by side in a broker.
@@ -81,10 +88,18 @@ class definition {
     next.needs_ |= MILLRACE_NEEDS_STATE;
     return next;
   }
-  // The layout of what is in the stores. A processor does not start on stores of another version.
+  // The layout of what is in the stores. A processor does not start on stores of another version, unless it
+  // can migrate them.
   constexpr definition state_version(std::uint32_t version) const {
     definition next = *this;
     next.state_version_ = version;
+    return next;
+  }
+  // The class has migrate(), which knows state of versions from this one on.
+  constexpr definition migrates_from(std::uint32_t version) const {
+    definition next = *this;
+    next.migrates_from_ = version;
+    next.migrates_ = true;
     return next;
   }
   // The class has timer() and sets timers.
@@ -103,6 +118,8 @@ class definition {
   constexpr std::uint64_t traits() const { return traits_; }
   constexpr std::uint64_t needs() const { return needs_; }
   constexpr std::uint32_t state_version() const { return state_version_; }
+  constexpr bool migrates() const { return migrates_; }
+  constexpr std::uint32_t migrates_from() const { return migrates_from_; }
   constexpr std::size_t store_count() const { return store_count_; }
   constexpr const std::array<const char*, stores_max>& stores() const { return stores_; }
   constexpr std::size_t output_count() const { return output_count_; }
@@ -122,6 +139,8 @@ class definition {
   std::array<const char*, outputs_max> outputs_{};
   std::uint64_t needs_ = 0;
   std::uint32_t state_version_ = 0;
+  std::uint32_t migrates_from_ = 0;
+  bool migrates_ = false;
   std::size_t store_count_ = 0;
   std::array<const char*, stores_max> stores_{};
 };
@@ -485,6 +504,32 @@ class processor_adapter {
     }
   }
 
+  static std::int32_t migrate(void* at, const millrace_migration* raw) noexcept {
+    if constexpr (has_migrate<processor_type>::value) {
+      auto& self = *static_cast<instance*>(at);
+      return guarded(self, "migrate() threw something that is not a std::exception", [&] {
+        self.ctx.record_ = 0;
+        if (raw->store >= Traits::shape.store_count()) throw failure("the store was not declared");
+        self.processor.migrate(old_entry(*raw, Traits::shape.stores()[raw->store]), self.ctx);
+      });
+    } else {
+      return MILLRACE_ERROR;
+    }
+  }
+
+  template <class T, class = void>
+  struct has_migrate : std::false_type {};
+  template <class T>
+  struct has_migrate<T, std::void_t<decltype(std::declval<T&>().migrate(
+                            std::declval<const old_entry&>(), std::declval<context&>()))>> : std::true_type {
+  };
+  static constexpr bool migrates = Traits::shape.migrates();
+  static_assert(!migrates || has_migrate<processor_type>::value,
+                "the definition says migrates_from(), so the class needs migrate(const millrace::old_entry&, "
+                "millrace::context&)");
+  static_assert(migrates || !has_migrate<processor_type>::value,
+                "the class has migrate(): say migrates_from() in its definition");
+
   template <class T, class = void>
   struct has_timer : std::false_type {};
   template <class T>
@@ -519,6 +564,9 @@ const millrace_processor processor_adapter<Traits>::table_ = {
     0,
     Traits::shape.stores().data(),
     needs_timers ? &processor_adapter::fire : nullptr,
+    Traits::shape.migrates_from(),
+    0,
+    migrates ? &processor_adapter::migrate : nullptr,
 };
 
 }  // namespace sdk_v1

@@ -131,6 +131,31 @@ class timer {
   const millrace_timer_call* raw_;
 };
 
+// An entry of a store as an earlier state_version of the processor has left it. A view: valid inside
+// migrate() only.
+class old_entry {
+ public:
+  old_entry(const millrace_migration& raw, std::string_view store) noexcept : raw_(&raw), store_(store) {}
+  std::uint32_t from_version() const noexcept { return raw_->from_version; }
+  // The name of its store.
+  std::string_view store() const noexcept { return store_; }
+  std::string_view key() const noexcept { return detail::text_of(raw_->key); }
+  std::string_view value() const noexcept { return detail::text_of(raw_->value); }
+  // As values of another type; throws, with the reason, if they are none.
+  template <class T>
+  T key_as() const {
+    return serde<T>::decode(key());
+  }
+  template <class T>
+  T value_as() const {
+    return serde<T>::decode(value());
+  }
+
+ private:
+  const millrace_migration* raw_;
+  std::string_view store_;
+};
+
 // A record to be emitted. Holds views: what they show must live until emit() returns.
 class emission {
  public:
