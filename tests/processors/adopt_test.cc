@@ -1,5 +1,6 @@
 // Processors that are replaced, paused, resumed and removed while records come, on a store over a simulated
 // disk: what is derived equals what an undisturbed run would derive.
+#include "tests/processors/guest_kit.h"
 #include "tests/processors/host_bench.h"
 #include "tests/processors/stateful_kit.h"
 
@@ -20,9 +21,16 @@ deployed_processor counter_of_next_version() {
   return deployment::prepare(spec_for(*code, "c", "in"), code).value();
 }
 
-deployed_processor hash_counter_on(const std::string& input = "in") {
-  const auto code = code_of<hash_counter_traits>();
-  return deployment::prepare(spec_for(*code, "c", input), code).value();
+const code_list& codes() {
+  static const code_list all{code_of<hash_counter_traits>()};
+  return all;
+}
+
+deployed_processor hash_counter_on(const std::string& input = "in", isolation how = isolation::none) {
+  const auto& code = codes()[0];
+  processor_spec spec = spec_for(*code, "c", input);
+  spec.isolated = how;
+  return deployment::prepare(std::move(spec), how == isolation::process ? elsewhere(code) : code).value();
 }
 
 deployment alone(deployed_processor p) {
@@ -113,7 +121,14 @@ std::map<std::string, std::string> as_hashes(const std::map<std::string, int64_t
   return texts;
 }
 
-TEST_F(adopt_test, a_version_that_migrates_takes_over_the_state) {
+// A migration, wherever the library that makes it runs.
+class migration_test : public adopt_test, public testing::WithParamInterface<isolation> {};
+
+INSTANTIATE_TEST_SUITE_P(isolations, migration_test,
+                         testing::Values(isolation::none, isolation::thread, isolation::process),
+                         [](const auto& info) { return std::string(name_of(info.param)); });
+
+TEST_P(migration_test, a_version_that_migrates_takes_over_the_state) {
   std::map<std::string, int64_t> state;
   values out;
   live(counter_topics, alone(counter()), [&](bench& b) -> task<void> {
@@ -123,7 +138,7 @@ TEST_F(adopt_test, a_version_that_migrates_takes_over_the_state) {
     for (int i = 0; i < 1000; ++i) input.push_back("k" + std::to_string(i));
     out = counted(input, state);
     b.produce("in", input);
-    co_await b.host->adopt(alone(hash_counter_on()));
+    co_await b.host->adopt(alone(hash_counter_on("in", GetParam())));
     b.produce("in", {"b"});  // while it migrates
     co_await settled(*b.host, *b.store);
     state.erase("old1");
@@ -138,7 +153,7 @@ TEST_F(adopt_test, a_version_that_migrates_takes_over_the_state) {
     co_await settled(*b.host, *b.store);
     EXPECT_NE(b.status("c").why_paused.find("its state has version 3"), std::string::npos);
   });
-  live(counter_topics, alone(hash_counter_on()), [&](bench& b) -> task<void> {
+  live(counter_topics, alone(hash_counter_on("in", GetParam())), [&](bench& b) -> task<void> {
     b.host->start();
     co_await settled(*b.host, *b.store);
     for (const std::string& line : counted({"a"}, state)) out.push_back(line);
@@ -149,7 +164,7 @@ TEST_F(adopt_test, a_version_that_migrates_takes_over_the_state) {
   });
 }
 
-TEST_F(adopt_test, a_migration_that_fails_changes_nothing) {
+TEST_P(migration_test, a_migration_that_fails_changes_nothing) {
   std::map<std::string, int64_t> state;
   values out;
   live(counter_topics, alone(counter()), [&](bench& b) -> task<void> {
@@ -158,7 +173,7 @@ TEST_F(adopt_test, a_migration_that_fails_changes_nothing) {
     const values input{"a", "old", "unfit", "z", "a"};
     out = counted(input, state);
     b.produce("in", input);
-    co_await b.host->adopt(alone(hash_counter_on()));
+    co_await b.host->adopt(alone(hash_counter_on("in", GetParam())));
     co_await settled(*b.host, *b.store);
     EXPECT_EQ(b.status("c").state, flow_state::paused);
     EXPECT_EQ(b.status("c").why_paused,
@@ -171,6 +186,31 @@ TEST_F(adopt_test, a_migration_that_fails_changes_nothing) {
     for (const std::string& line : counted({"a"}, state)) out.push_back(line);
     EXPECT_EQ(co_await all_of(b, "in.counts"), out);
     EXPECT_EQ(co_await fold(*b.store, id_of("c-counts-changelog", 0)), as_texts(state));
+  });
+}
+
+// A process that dies of an entry is tried with again; nobody else is harmed, and nothing is changed.
+TEST_F(adopt_test, a_migration_that_its_process_dies_of_changes_nothing) {
+  std::map<std::string, int64_t> state;
+  values out;
+  live(counter_topics, alone(counter()), [&](bench& b) -> task<void> {
+    b.host->start();
+    co_await settled(*b.host, *b.store);
+    out = counted({"a", "fatal", "a"}, state);
+    b.produce("in", {"a", "fatal", "a"});
+    co_await b.host->adopt(alone(hash_counter_on("in", isolation::process)));
+    co_await settled(*b.host, *b.store);
+    EXPECT_EQ(b.status("c").state, flow_state::paused);
+    EXPECT_EQ(
+        b.status("c").why_paused,
+        "its state cannot be migrated from version 1 to 3: store counts, key \"fatal\": it crashed with "
+        "SIGABRT");
+    EXPECT_EQ(co_await fold(*b.store, id_of("c-counts-changelog", 0)), as_texts(state));
+    co_await b.host->adopt(alone(counter()));
+    b.produce("in", {"a"});
+    for (const std::string& line : counted({"a"}, state)) out.push_back(line);
+    co_await settled(*b.host, *b.store);
+    EXPECT_EQ(co_await all_of(b, "in.counts"), out);
   });
 }
 
@@ -326,3 +366,9 @@ TEST_F(adopt_test, an_added_processor_begins_with_what_is_there) {
 
 }  // namespace
 }  // namespace millrace::processors
+
+int main(int argc, char** argv) {
+  if (millrace::processors::kit::is_guest(argc, argv, millrace::processors::codes())) return 0;
+  testing::InitGoogleTest(&argc, argv);
+  return RUN_ALL_TESTS();
+}

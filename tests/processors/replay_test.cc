@@ -1,5 +1,6 @@
 // A part of the past once more: the same records every time, and the same bytes, whatever else goes on.
 #include "base/prng.h"
+#include "tests/processors/guest_kit.h"
 #include "tests/processors/host_bench.h"
 #include "tests/processors/stateful_kit.h"
 
@@ -23,13 +24,20 @@ deployed_processor counter() {
   return deployment::prepare(spec_for(*code, "c", "in", {{"padding", "200"}}), code).value();
 }
 
-deployed_processor replay(const std::string& name, start_position from, int64_t until) {
-  const auto code = code_of<counter_traits>();
+const code_list& codes() {
+  static const code_list all{code_of<counter_traits>()};
+  return all;
+}
+
+deployed_processor replay(const std::string& name, start_position from, int64_t until,
+                          isolation how = isolation::none) {
+  const auto code = how == isolation::process ? elsewhere(codes()[0]) : codes()[0];
   processor_spec spec = spec_for(*code, name, "in", {{"padding", "200"}});
   spec.outputs["counts"] = "in.counts." + name;
   spec.stands_for = "c";
   spec.start = from;
   spec.until = std::vector<int64_t>{until};
+  spec.isolated = how;
   spec.output_compression = protocol::codec::lz4;
   return deployment::prepare(spec, code).value();
 }
@@ -124,10 +132,10 @@ TEST_F(replay_test, it_derives_a_part_of_the_past_and_finishes) {
   });
 }
 
-// Small frames, other work in them, crashes in between: the bytes are the same.
-TEST_F(replay_test, two_replays_give_the_same_bytes) {
+// Small frames, other work in them, crashes in between, calls made elsewhere: the bytes are the same.
+TEST_F(replay_test, replays_give_the_same_bytes) {
   const deployment live_one = deployment().with(counter()).value();
-  const auto topics = topics_with({"r", "s"});
+  const auto topics = topics_with({"r", "s", "t", "u"});
   int64_t end = 0;
   live(topics, live_one, [&](bench& b) -> task<void> {
     b.host->start();
@@ -164,14 +172,20 @@ TEST_F(replay_test, two_replays_give_the_same_bytes) {
     disk_ = n % 2 == 0 ? disk_->after_kill(n) : disk_->after_power_cut(n);
   }
   EXPECT_GT(crashes, 3u);
-  live(topics, both, [&](bench& b) -> task<void> {
+  const deployment all = both.with(replay("t", {}, end, isolation::thread))
+                             .value()
+                             .with(replay("u", {}, end, isolation::process))
+                             .value();
+  live(topics, all, [&](bench& b) -> task<void> {
     b.host->start();
     co_await settled(*b.host, *b.store);
-    expect_finished(b, "s", end);
+    for (const std::string name : {"s", "t", "u"}) expect_finished(b, name, end);
     const auto r = co_await batches_of(*b.store, "in.counts.r");
     const auto s = co_await batches_of(*b.store, "in.counts.s");
     EXPECT_GT(r.size(), 20u);
     EXPECT_TRUE(r == s);
+    EXPECT_TRUE(r == co_await batches_of(*b.store, "in.counts.t"));
+    EXPECT_TRUE(r == co_await batches_of(*b.store, "in.counts.u"));
     const auto derived = co_await all_of(b, "in.counts");
     EXPECT_EQ(co_await all_of(b, "in.counts.r"), values(derived.begin(), derived.begin() + end));
   });
@@ -179,3 +193,9 @@ TEST_F(replay_test, two_replays_give_the_same_bytes) {
 
 }  // namespace
 }  // namespace millrace::processors
+
+int main(int argc, char** argv) {
+  if (millrace::processors::kit::is_guest(argc, argv, millrace::processors::codes())) return 0;
+  testing::InitGoogleTest(&argc, argv);
+  return RUN_ALL_TESTS();
+}

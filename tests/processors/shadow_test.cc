@@ -1,5 +1,6 @@
 // A new version beside the old one: where it begins, what it is compared with, and that nothing of the old
 // one changes.
+#include "tests/processors/guest_kit.h"
 #include "tests/processors/host_bench.h"
 #include "tests/processors/stateful_kit.h"
 
@@ -15,6 +16,11 @@ const std::vector<std::string> topics{"in",
                                       "in.counts.shadow",
                                       "c.shadow-counts-changelog",
                                       "c.shadow-meta-changelog"};
+
+const code_list& codes() {
+  static const code_list all{code_of<counter_traits>(), code_of<hash_counter_traits>()};
+  return all;
+}
 
 template <class Traits>
 deployed_processor live_counter(std::map<std::string, std::string> options = {}) {
@@ -35,6 +41,12 @@ deployed_processor shadow_counter(uint64_t state_bytes_max = 1 << 20) {
 
 deployment alone(deployed_processor p) {
   return deployment().with(std::move(p)).value();
+}
+
+deployed_processor as(isolation how, deployed_processor p) {
+  p.spec.isolated = how;
+  const std::shared_ptr<const plugin> code = p.code;
+  return deployment::prepare(p.spec, how == isolation::process ? elsewhere(code) : code).value();
 }
 
 using shadow_test = host_test;
@@ -134,6 +146,42 @@ TEST_F(shadow_test, a_copy_that_cannot_be_made_pauses_the_shadow_alone) {
   });
 }
 
+// It begins between two calls of the live one, which are made elsewhere, and so are its own.
+TEST_F(shadow_test, it_begins_beside_one_that_is_busy_apart) {
+  for (const isolation how : {isolation::thread, isolation::process}) {
+    std::map<std::string, int64_t> state;
+    values out;
+    const deployment live_one = alone(as(how, live_counter<counter_traits>()));
+    live(topics, live_one, [&](bench& b) -> task<void> {
+      b.host->start();
+      co_await settled(*b.host, *b.store);
+      const auto produce = [&](size_t count) {
+        values input;
+        for (size_t i = 0; i < count; ++i) input.push_back("k" + std::to_string(i % 7));
+        for (const std::string& line : counted(input, state)) out.push_back(line);
+        b.produce("in", input);
+      };
+      for (size_t i = 0; i < 10; ++i) produce(100);
+      // A call is under way.
+      while (b.status("c").cursor == 0)
+        co_await runtime::reactor::current().sleep(std::chrono::microseconds(10));
+      const bool was_done = b.status("c").cursor == 1000;
+      EXPECT_FALSE(was_done);
+      co_await b.host->adopt(live_one.with(as(how, shadow_counter<hash_counter_traits>())).value());
+      produce(50);
+      co_await settled(*b.host, *b.store);
+      EXPECT_EQ(b.status("c.shadow").state, flow_state::running) << b.status("c.shadow").why_paused;
+      EXPECT_EQ(co_await all_of(b, "in.counts"), out);
+      const auto compared = b.status("c.shadow").compared;
+      MR_ASSERT(compared.size() == 1);
+      EXPECT_LT(compared[0].live_from, 1050);
+      EXPECT_EQ(co_await all_of(b, "in.counts.shadow"),
+                values(out.begin() + compared[0].live_from, out.end()));
+    });
+    disk_ = std::make_shared<runtime::sim_disk>(1);
+  }
+}
+
 // While the live one stands at a record that it cannot process, the shadow shows whether it can.
 TEST_F(shadow_test, it_begins_beside_one_that_has_paused) {
   const auto code = code_of<sorter_traits>();
@@ -159,3 +207,9 @@ TEST_F(shadow_test, it_begins_beside_one_that_has_paused) {
 
 }  // namespace
 }  // namespace millrace::processors
+
+int main(int argc, char** argv) {
+  if (millrace::processors::kit::is_guest(argc, argv, millrace::processors::codes())) return 0;
+  testing::InitGoogleTest(&argc, argv);
+  return RUN_ALL_TESTS();
+}

@@ -1,6 +1,7 @@
 // stateful_kit: processors with state, and what they must have made of their input.
 #pragma once
 
+#include <cstdlib>
 #include <map>
 #include <millrace/table.h>
 #include <string>
@@ -38,7 +39,7 @@ class counter {
 };
 
 // The counter's third version: it keeps "#5" where the others kept "5", and takes over what they have. A key
-// "unfit" it cannot take over, one that begins with "old" it forgets.
+// "unfit" it cannot take over, of one "fatal" it dies, one that begins with "old" it forgets.
 class hash_counter {
  public:
   explicit hash_counter(const millrace::setup& setup)
@@ -53,6 +54,7 @@ class hash_counter {
     if (entry.store() != "counts" || entry.from_version() > 2) throw millrace::failure("of what?");
     const auto key = entry.key_as<std::string>();
     if (key == "unfit") throw millrace::failure("unfit");
+    if (key == "fatal") std::abort();
     if (key.starts_with("old")) return counts_.erase(context, key);
     counts_.put(context, key, "#" + entry.value_as<std::string>());
   }
