@@ -57,6 +57,9 @@ constexpr key_spec table[] = {
      "For how long beyond its time a record is kept, at most, because a processor has not read it yet."},
     {"processor.deadline.ms", int64, "30000", "[100,...]",
      "A processor whose call takes longer ends the broker, and is paused at the next start."},
+    {"processor.call.memory.max.bytes", int64, "1073741824", "[0,...]",
+     "A processor in whose call the broker's memory grows by more ends the broker, and is paused at the next "
+     "start; 0: it may grow without end."},
     {"processor.batch.budget.us", int64, "5000", "[0,...]",
      "What one call of a processor may take of its shard's time; 0: any time. One that takes longer counts "
      "as an overrun."},

@@ -60,6 +60,12 @@ result<std::unique_ptr<processing>> processing::load(const node& whole, storage:
   if (!accused) return fail(accused.error());
   for (const processors::accusation& a : accused->news())
     log::error("processor goes into quarantine processor={} why=\"{}\"", a.processor, a.sentence());
+  for (const processors::suspicion& s : accused->suspicions())
+    log::warn(
+        "the broker was killed while a processor was called; if that happens {} times in a row at one "
+        "record, "
+        "that processor is paused processor={} topic={} partition={} offset={} times={}",
+        processors::quarantine::kills_max, s.processor, s.topic, s.partition, s.offset, s.times);
   deployed->heed(*accused);
   for (const processors::deployed_ptr& p : deployed->processors())
     log::info("processor loaded name={} code={} version={} content={} input={}", p->spec.name,
@@ -150,7 +156,8 @@ processors::deployed_processor processing::as_held(const processors::deployed_pr
 void processing::guard() {
   if (watchdog_) return;
   processors::install_handlers();
-  watchdog_ = std::make_unique<processors::watchdog>(whole_.given.integer("processor.deadline.ms"));
+  watchdog_ = std::make_unique<processors::watchdog>(whole_.given.integer("processor.deadline.ms"),
+                                                     whole_.given.integer("processor.call.memory.max.bytes"));
   for (size_t i = 0; i < shards_.size(); ++i) {
     shards_[i].crumb = std::make_shared<processors::breadcrumb>(
         fmt::format("{}/breadcrumb-{}", whole_.config.data_directory, i));

@@ -25,6 +25,8 @@ constexpr auto apart_max = std::chrono::minutes(10);
 constexpr auto restart_pause = std::chrono::milliseconds(10);
 constexpr auto restart_pause_max = std::chrono::seconds(10);
 constexpr uint32_t deaths_max = 3;
+// More than are in one call.
+constexpr int64_t careful_records = 10'000;
 
 }  // namespace
 
@@ -44,6 +46,22 @@ void shard_host::go_apart(flow& f) {
       "overruns={} seconds={}",
       f.processor.spec.name, f.partition(), f.overruns,
       std::chrono::duration_cast<std::chrono::seconds>(f.apart_for).count());
+}
+
+// The last broker was killed in this flow, perhaps because of it. Apart, its input is durable before it is
+// called, so if the record does it again, it is known by its offset, whatever comes from clients; and if that
+// has happened before, what was in one call with it is called for one by one.
+void shard_host::heed_suspicions(flow& f, int64_t input_end) {
+  for (const suspicion& s : f.processor.suspicions) {
+    if (s.partition != f.partition() || f.cursor > s.offset || f.processor.code->is_elsewhere()) continue;
+    f.is_apart = true;
+    f.apart_until = runtime::reactor::current().now() + options_.apart_min;
+    if (s.times > 1) f.careful_until = std::min(input_end, s.offset + careful_records);
+    log::warn(
+        "the last broker was killed in this processor, which goes on a thread of its own processor={} "
+        "partition={} offset={} times={}",
+        f.processor.spec.name, f.partition(), s.offset, s.times);
+  }
 }
 
 // A flow that has caught up goes on inline if it was apart for a large batch only, or has been for long

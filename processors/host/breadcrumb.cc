@@ -10,6 +10,9 @@
 #include <fmt/format.h>
 #include <new>
 #include <sys/mman.h>
+#if __has_include(<sys/rseq.h>)
+#include <sys/rseq.h>
+#endif
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -66,6 +69,20 @@ constexpr bool is_sanitized = true;
 #else
 constexpr bool is_sanitized = false;
 #endif
+
+// glibc, which registers each thread, gets along without: sched_getcpu() becomes a system call.
+void leave_restartable_sequences() {
+#if __has_include(<sys/rseq.h>)
+  auto* const area =
+      reinterpret_cast<struct rseq*>(static_cast<char*>(__builtin_thread_pointer()) + __rseq_offset);
+  // A thread that was begun by one that has left takes no part either.
+  if (__rseq_size == 0 || static_cast<int32_t>(area->cpu_id) < 0) return;
+  // The length has to be the one it was registered with, which is at least 32 and a multiple of that.
+  for (uint32_t length = 32; length <= 256; length += 32)
+    if (::syscall(SYS_rseq, area, length, RSEQ_FLAG_UNREGISTER, RSEQ_SIG) == 0) return;
+  log::warn("a processor that smashes its stack cannot be recognised why=\"{}\"", std::strerror(errno));
+#endif
+}
 
 }  // namespace
 
@@ -134,6 +151,14 @@ int64_t breadcrumb::in_call_ms() const {
   return since ? steady_ms() - since : 0;
 }
 
+int64_t breadcrumb::in_call_since() const {
+  return page_ ? page_->in_call_since.load() : 0;
+}
+
+int32_t breadcrumb::thread() const {
+  return page_ ? page_->thread.load() : 0;
+}
+
 std::string_view breadcrumb::processor() const {
   return page_ ? std::string_view(page_->processor, strnlen(page_->processor, sizeof(page_->processor)))
                : std::string_view();
@@ -154,6 +179,7 @@ void guard_thread() {
   constexpr size_t stack_bytes = 64 * 1024;
   thread_local bool has_stack = false;
   if (has_stack || is_sanitized) return;
+  leave_restartable_sequences();
   stack_t stack{};
   stack.ss_sp = std::malloc(stack_bytes);  // for as long as the thread, which is as long as the process
   stack.ss_size = stack_bytes;

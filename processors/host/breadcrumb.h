@@ -3,8 +3,8 @@
 // One page a shard, a mapped file `<log.dirs>/breadcrumb-<shard>`. While a processor is called, the page says
 // which one, on which partition, with which record. If the process dies of it (a signal on the calling
 // thread, exit() from inside the call, a call that never ends), the page also says so, and the next start
-// reads it: see quarantine.h. A process that is killed from outside leaves no blame, even in the middle of a
-// call.
+// reads it: see quarantine.h. A process that is killed from outside, even in the middle of a call, leaves no
+// blame; that it was in a call is there to be read, too.
 //
 // The signal handlers belong to the process; install_handlers() is called once, guard_thread() on each thread
 // that calls processors. Everything a handler does is to store a number into the page.
@@ -23,6 +23,7 @@ enum crumb_verdict : uint32_t {
   verdict_deadline = 1000,
   verdict_memory = 1001,
   verdict_exit = 1002,
+  verdict_leak = 1003,
 };
 
 struct crumb_page {
@@ -58,6 +59,10 @@ class breadcrumb {
   void blame(crumb_verdict verdict);
   // For how long the call has been going on; 0 if there is none. Any thread.
   int64_t in_call_ms() const;
+  // When the call began, ms of the steady clock; 0 if there is none. Any thread.
+  int64_t in_call_since() const;
+  // The kernel's number of the thread that is or was in the call. Any thread.
+  int32_t thread() const;
   // As last entered. Any thread; may be torn, for messages only.
   std::string_view processor() const;
 
@@ -85,6 +90,9 @@ class in_call {
 };
 
 void install_handlers();
+// Gives the thread a stack for the handlers, and ends its part in the kernel's restartable sequences: their
+// area lies at the end of its stack, and a process in which it has been overwritten is ended without asking
+// any handler.
 void guard_thread();
 
 }  // namespace millrace::processors

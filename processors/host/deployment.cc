@@ -61,12 +61,15 @@ std::vector<std::string> deployed_processor::target_topics() const {
 }
 
 void deployment::heed(const quarantine& accusations) {
-  for (deployed_ptr& p : processors_)
-    if (const accusation* found = accusations.find(p->spec.name, p->code->content_hash())) {
-      auto accused = std::make_shared<deployed_processor>(*p);
-      accused->quarantined = found->sentence();
-      p = std::move(accused);
-    }
+  for (deployed_ptr& p : processors_) {
+    auto heeded = std::make_shared<deployed_processor>(*p);
+    if (const accusation* found = accusations.find(p->spec.name, p->code->content_hash()))
+      heeded->quarantined = found->sentence();
+    for (const suspicion& s : accusations.suspicions())
+      if (s.processor == p->spec.name && s.content_hash == p->code->content_hash())
+        heeded->suspicions.push_back(s);
+    p = std::move(heeded);
+  }
 }
 
 std::vector<processor_spec> deployment::specs() const {

@@ -27,6 +27,7 @@ struct deployed_processor {
   std::vector<std::string> output_topics;  // by the number of the output
   std::shared_ptr<state_memory> memory;    // null without state
   std::string quarantined;                 // why it must not run; empty if it may
+  std::vector<suspicion> suspicions;       // on what the last broker was killed in it
   bool is_held = false;                    // its operator has paused it
 
   bool is_validator() const { return spec.on_error == error_policy::reject; }

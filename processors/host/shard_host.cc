@@ -185,6 +185,7 @@ void shard_host::begin_processing(flow& f, const std::optional<std::string>& new
     if (!append_all(f, batches_of(f, std::span(&now, 1)))) return;
   }
   f.has_begun = true;
+  heed_suspicions(f, end);
   // From here on the position is durable with whatever comes after it.
   if (!store_.cursor(f.key)) move_cursor(f, f.cursor);
   mark_outputs(f);

@@ -225,6 +225,7 @@ class shard_host {
 
   // --- apart from the shard (apart.cc) ---
   void go_apart(flow& f);
+  void heed_suspicions(flow& f, int64_t input_end);
   void come_back(flow& f);
   runtime::task<void> work_apart(flow_ptr f);
   runtime::task<uint64_t> catch_up_apart(flow_ptr f);

@@ -18,6 +18,7 @@ KEYS = 1000    # in each partition
 FLOW = ("records_per_second", "cpu_s_per_million", "both_mib")
 LATENCY = ("e2e_p50", "e2e_p99", "cpu_us_per_record")
 PLAIN = "own-plain"
+APART = "millrace, isolation = process"
 
 BATCHES = ("--batch-bytes", 16384, "--linger", 5)
 # `title` begins what the report says; `topic` is the end of the input's name.
@@ -38,7 +39,7 @@ def build():
     subprocess.run(["ninja", "-C", os.path.join(ROOT, "build/release"), *targets], check=True, stdout=subprocess.DEVNULL)
 
 
-def config():
+def config(isolation):
     """The processors of the broker that runs them, with Streams' topic names."""
     return "".join(f"""
 [[processor]]
@@ -46,6 +47,7 @@ name = "{name}"
 library = "{BUILT}/{name}.so"
 input = "own-{topic}"
 outputs = {{ out = "own-{topic}-out" }}
+isolation = "{isolation}"
 {f'config = {{ temp_min = "{TEMP_MIN}" }}' if name == "mapper" else ""}
 """ for name, topic in (("mapper", "mapped"), ("counter", "counted")))
 
@@ -74,6 +76,20 @@ class Pipeline:
             except subprocess.TimeoutExpired:
                 self.application.kill()
                 self.application.wait()
+
+
+def start_own(directory, isolation):
+    """A Millrace with the processors, and its topics."""
+    directory = os.path.join(directory, isolation)
+    os.makedirs(directory)
+    path = os.path.join(directory, "millrace.toml")
+    with open(path, "w") as f:
+        f.write(config(isolation))
+    own = Millrace(directory, config=path)
+    own.start()
+    for topic in ("own-mapped", "own-counted", PLAIN):
+        tool(own, "topic", "create", topic, "-p", PARTITIONS)
+    return own
 
 
 def start_streams(broker, directory, classpath, prefix, guarantee):
@@ -137,14 +153,12 @@ def run(directory, kafka, rounds, quick, warm_up_s, say, skipped, show):
     script = os.path.join(ROOT, "tests/peers/kafka/kafka")
     classpath = subprocess.run([script, "streams-classpath"], check=True, capture_output=True, text=True).stdout.strip()
     subprocess.run(["javac", "-cp", classpath, "-d", directory, os.path.join(HERE, "StreamsApp.java")], check=True)
-    with open(os.path.join(directory, "millrace.toml"), "w") as f:
-        f.write(config())
-    own = Millrace(directory, config=f.name)
-    own.start()
+    brokers = {}
     pipelines = {}
     try:
-        for topic in ("own-mapped", "own-counted", PLAIN):
-            tool(own, "topic", "create", topic, "-p", PARTITIONS)
+        for name, isolation in (("millrace", "inline"), (APART, "process")):
+            brokers[name] = start_own(directory, isolation)
+        own = brokers["millrace"]
         pipelines["millrace"] = Pipeline(own, "own")
         for name, prefix, guarantee in (("kafka + streams", "alo", "at_least_once"),
                                         ("kafka + streams, exactly_once_v2", "eos", "exactly_once_v2")):
@@ -152,8 +166,9 @@ def run(directory, kafka, rounds, quick, warm_up_s, say, skipped, show):
                 pipelines[name] = start_streams(kafka, directory, classpath, prefix, guarantee)
             except Skipped as why:
                 skipped.append(f"{name}: {why}")
+        pipelines[APART] = Pipeline(brokers[APART], "own")  # last: the report compares the first two
         for name, pipeline in pipelines.items():
-            seconds = min(warm_up_s, 10) if name == "millrace" else warm_up_s
+            seconds = min(warm_up_s, 10) if name in brokers else warm_up_s
             say(f"warming {name} for {seconds} s")
             warm_up(pipeline, seconds)
         sections = []
@@ -168,7 +183,8 @@ def run(directory, kafka, rounds, quick, warm_up_s, say, skipped, show):
     finally:
         for pipeline in pipelines.values():
             pipeline.stop()
-        own.stop()
+        for broker in brokers.values():
+            broker.stop()
 
 
 def warm_up(pipeline, seconds):

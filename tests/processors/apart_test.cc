@@ -75,6 +75,47 @@ TEST_F(apart_test, overruns_count_and_then_the_flow_goes_on_a_thread_and_comes_b
   });
 }
 
+TEST_F(apart_test, a_flow_that_the_last_broker_was_killed_in_starts_on_a_thread_and_comes_back) {
+  deployment first = alone(code_of<sleeper_traits>());
+  deployed_processor suspected = *first.processors()[0];
+  suspected.suspicions.push_back({"p", "", "in", 0, 1, 1});
+  live({"in", "in.out"}, first.with(std::move(suspected)).value(), [&](bench& b) -> task<void> {
+    b.host->start();
+    co_await settled(*b.host, *b.store);
+    EXPECT_TRUE(b.status("p").is_apart);
+    b.produce("in", {"0", "0"});
+    EXPECT_EQ(b.status("p").lag, 2) << "the input is durable before it is called";
+    co_await settled(*b.host, *b.store);
+    EXPECT_EQ(b.status("p").counters.apart_calls, 1u);
+    co_await runtime::reactor::current().sleep(11s);
+    b.produce("in", {"0"});
+    co_await settled(*b.host, *b.store);
+    b.produce("in", {"0"});
+    EXPECT_EQ(b.status("p").lag, 0);
+    EXPECT_FALSE(b.status("p").is_apart);
+    co_await settled(*b.host, *b.store);
+    EXPECT_EQ(co_await all_of(b, "in.out"), (values{"0", "0", "0", "0"}));
+  });
+}
+
+TEST_F(apart_test, what_a_broker_was_killed_in_twice_is_called_for_one_by_one) {
+  deployment first = alone(code_of<sleeper_traits>());
+  live({"in", "in.out"}, deployment(), [&](bench& b) -> task<void> {
+    b.produce("in", {"0", "0", "0"});
+    co_await settled(*b.host, *b.store);
+    deployed_processor suspected = *first.processors()[0];
+    suspected.suspicions.push_back({"p", "", "in", 0, 0, 2});
+    b.host->start();
+    co_await b.host->adopt(first.with(std::move(suspected)).value());
+    co_await settled(*b.host, *b.store);
+    EXPECT_EQ(b.status("p").counters.apart_calls, 3u);
+    b.produce("in", {"0", "0"});
+    co_await settled(*b.host, *b.store);
+    EXPECT_EQ(b.status("p").counters.apart_calls, 4u);
+    EXPECT_EQ(co_await all_of(b, "in.out"), (values{"0", "0", "0", "0", "0"}));
+  });
+}
+
 TEST_F(apart_test, what_does_not_fit_the_turn_lags) {
   host_.batch_budget = 1h;
   host_.turn_budget = 3ms;

@@ -1,5 +1,6 @@
 // A processor that does to its broker what the record says, unless it was configured to be good.
 #include <chrono>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <millrace/processor.h>
@@ -26,6 +27,7 @@ class hostile {
     if (what == "crash") *static_cast<volatile int*>(nullptr) = 1;
     if (what == "abort") std::abort();
     if (what == "exit") std::exit(3);
+    if (what == "kill") std::raise(SIGKILL);
     if (what == "overflow") recurse(1);
     if (what == "smash") smash();
     if (what == "dangle") dangle(record);
