@@ -383,7 +383,9 @@ task<result<void>> spiller::sync(partition_log& log) {
 
 task<result<void>> spiller::finish(partition_log& log) {
   MR_ASSERT(!log.cache().has_unspilled());
-  if (log.segments().empty() || log.is_finished) co_return {};
+  if (log.is_finished) co_return {};
+  auto dropped = co_await drop_unborn(log);
+  if (!dropped || log.segments().empty()) co_return dropped;
   if (!log.has_directory) {
     auto prepared = co_await prepare_directory(log);
     if (!prepared) co_return prepared;
@@ -395,6 +397,21 @@ task<result<void>> spiller::finish(partition_log& log) {
   auto noted = co_await fs::replace_file(layout::leader_epoch_checkpoint(directory_of(log)), bytes);
   if (noted) log.is_finished = true;
   co_return noted;
+}
+
+// Removes the files of a segment that a crash, or a full disk, has kept from beginning: they may have a
+// length, and nothing in them.
+task<result<void>> spiller::drop_unborn(partition_log& log) {
+  const offset base = log.spilled_end();
+  if (!log.segments().empty() && log.segments().back().base == base) co_return {};
+  const std::string directory = directory_of(log);
+  auto present = co_await fs::exists(layout::log_file(directory, base));
+  if (!present || !*present) co_return {};
+  for (const std::string& path : layout::files_of_segment(directory, base)) {
+    auto removed = co_await fs::unlink(path);
+    if (!removed && removed.error().code != errc::not_found) co_return removed;
+  }
+  co_return co_await fs::sync_directory(directory);
 }
 
 task<result<void>> spiller::remove_files(std::string topic_name, topic_partition_id id) {

@@ -80,6 +80,7 @@ class spiller {
   task<result<void>> need_index(partition_log& log);
   task<result<void>> write_some(partition_log& log, uint64_t& spilled_bytes);
   task<result<void>> close_active(partition_log& log, bool is_final);
+  task<result<void>> drop_unborn(partition_log& log);
   task<result<void>> need_sums(partition_log& log);
   task<result<void>> save_sums(partition_log& log, bool exact);
   static void note_sums(segment& s);
