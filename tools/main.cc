@@ -5,6 +5,7 @@
 #include <librdkafka/rdkafka.h>
 
 #include "tools/cli/interrupt.h"
+#include "tools/cli/profile.h"
 #include "tools/cli/usage.h"
 #include "tools/verbs/twins.h"
 #include "tools/verbs/verbs.h"
@@ -72,11 +73,23 @@ void declare_verbs(CLI::App& root, context& ctx) {
   add_log_verify(*log, ctx);
   add_log_import(*log, ctx);
   add_log_export(*log, ctx);
+  add_profiles(root, ctx);
   add_completion(root, ctx);
 }
 
-exit_code run_action(context& ctx) {
-  result<exit_code> done = ctx.action(ctx);
+// The verb that was parsed, if it talks to a cluster, does so as the profile says.
+result<void> settle_connection(const CLI::App& root, context& ctx) {
+  const CLI::App* verb = &root;
+  while (!verb->get_subcommands().empty()) verb = verb->get_subcommands().front();
+  if (verb->get_option_no_throw("--bootstrap") == nullptr) return {};
+  return apply_profile(ctx.common.to, {.profile = ctx.common.profile,
+                                       .has_bootstrap = verb->count("--bootstrap") > 0,
+                                       .has_timeout = verb->count("--timeout") > 0});
+}
+
+exit_code run_action(const CLI::App& root, context& ctx) {
+  const result<void> settled = settle_connection(root, ctx);
+  result<exit_code> done = settled ? ctx.action(ctx) : fail(settled.error());
   // What was printed before an error is still wanted; a failure to print is an error itself.
   const result<void> flushed = ctx.out.flush();
   if (!done) {
@@ -108,7 +121,7 @@ int run(int argc, char** argv) {
     fmt::print(stderr, "millrace: {}", explain_usage_error(root, wrong));
     return static_cast<int>(exit_code::usage);
   }
-  return static_cast<int>(run_action(ctx));
+  return static_cast<int>(run_action(root, ctx));
 }
 
 }  // namespace

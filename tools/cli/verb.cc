@@ -19,6 +19,10 @@ void add_connection_options(CLI::App& verb, context& ctx) {
       ->type_name("HOST:PORT")
       ->capture_default_str()
       ->group(group);
+  verb.add_option("--profile", ctx.common.profile,
+                  "A cluster of your configuration file (`millrace profiles`); or set MILLRACE_PROFILE")
+      ->type_name("NAME")
+      ->group(group);
   verb.add_option("-X,--property", ctx.common.to.properties, "A librdkafka property; may be repeated")
       ->type_name("KEY=VALUE")
       ->type_size(1)

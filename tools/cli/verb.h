@@ -21,6 +21,7 @@ namespace millrace::tools {
 // What every verb understands.
 struct common_options {
   connection to;
+  std::string profile;  // --profile; see profile.h
   bool is_json = false;
   bool is_quiet = false;
 };
@@ -39,7 +40,7 @@ struct context {
   std::function<result<exit_code>(context&)> action;
 };
 
-// --bootstrap, -X, --timeout: for verbs that talk to a cluster.
+// --bootstrap, --profile, -X, --timeout: for verbs that talk to a cluster.
 void add_connection_options(CLI::App& verb, context& ctx);
 // --json, --quiet: for all.
 void add_output_options(CLI::App& verb, context& ctx);

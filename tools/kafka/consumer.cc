@@ -89,6 +89,7 @@ result<void> consumer::assign(const settings& s) {
   }
   const auto offsets = s.from.resolve(*client_, s.topic, partitions);
   if (!offsets) return fail(offsets.error());
+  if (s.until) MR_TRY(find_ends(*s.until, s.topic, partitions));
   const partition_list_ptr list(rd_kafka_topic_partition_list_new(static_cast<int>(partitions.size())));
   for (size_t i = 0; i < partitions.size(); ++i) {
     rd_kafka_topic_partition_list_add(list.get(), s.topic.c_str(), partitions[i])->offset = (*offsets)[i];
@@ -98,6 +99,28 @@ result<void> consumer::assign(const settings& s) {
   }
   has_assignment_ = true;
   assigned_ = partitions.size();
+  return {};
+}
+
+result<void> consumer::find_ends(const start_position& until, const std::string& topic,
+                                 const std::vector<int32_t>& partitions) {
+  const auto wanted = until.resolve(*client_, topic, partitions);
+  if (!wanted) return fail(wanted.error());
+  for (size_t i = 0; i < partitions.size(); ++i) {
+    int64_t first = 0;
+    int64_t next = 0;
+    const auto code = rd_kafka_query_watermark_offsets(client_->get(), topic.c_str(), partitions[i], &first,
+                                                       &next, client_->timeout_ms());
+    if (code != RD_KAFKA_RESP_ERR_NO_ERROR) return fail(broker_error(code, "find the end of a partition"));
+    int64_t end = (*wanted)[i];
+    if (end == RD_KAFKA_OFFSET_BEGINNING)
+      end = first;
+    else if (end <= RD_KAFKA_OFFSET_TAIL_BASE)
+      end = next - (RD_KAFKA_OFFSET_TAIL_BASE - end);
+    else if (end < 0)
+      end = next;  // the end itself, and a time that no record has reached
+    until_[partitions[i]] = std::min(end, next);
+  }
   return {};
 }
 
@@ -139,7 +162,12 @@ result<bool> consumer::take_message(rd_kafka_message_t& message,
     }
     return fail(broker_error(message.err, fmt::format("read {}", topic_), rd_kafka_message_errstr(&message)));
   }
-  at_end_.erase(message.partition);
+  if (const auto end = until_.find(message.partition); end != until_.end()) {
+    if (message.offset + 1 >= end->second) at_end_.insert(message.partition);
+    if (message.offset >= end->second) return true;
+  } else {
+    at_end_.erase(message.partition);
+  }
   next_offsets_[message.partition] = message.offset + 1;
   return take(view_of(message, topic_));
 }

@@ -8,6 +8,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -26,6 +27,8 @@ class consumer {
     std::string group;                // empty: on its own
     std::vector<int32_t> partitions;  // empty: all
     start_position from;
+    // On its own: each partition ends before this place, and at the latest where it ends now.
+    std::optional<start_position> until;
     bool is_bounded = false;  // the caller stops at the end: hear of it quickly
   };
 
@@ -36,7 +39,8 @@ class consumer {
   // Waits up to `wait_ms` for the first. An error is one that waiting will not cure.
   result<void> poll(int wait_ms, const std::function<bool(const record_view&)>& take);
 
-  // Every assigned partition has been read to its end. False in a group before the first assignment.
+  // Every assigned partition has been read to its end, or as far as it is to be read. False in a group before
+  // the first assignment.
   bool is_at_end() const noexcept { return has_assignment_ && at_end_.size() == assigned_; }
 
   // What poll() handed out so far is done with: in a group, the offsets are committed soon.
@@ -47,6 +51,8 @@ class consumer {
  private:
   consumer() = default;
   result<void> assign(const settings& s);
+  result<void> find_ends(const start_position& until, const std::string& topic,
+                         const std::vector<int32_t>& partitions);
   result<void> subscribe(const std::string& topic);
   void on_rebalance(rd_kafka_resp_err_t code, rd_kafka_topic_partition_list_t* partitions);
   // False: stop handing out.
@@ -60,6 +66,7 @@ class consumer {
   bool has_assignment_ = false;
   size_t assigned_ = 0;
   std::set<int32_t> at_end_;
+  std::map<int32_t, int64_t> until_;         // empty: without end
   std::map<int32_t, int64_t> next_offsets_;  // handed out, not yet marked done
   std::vector<rd_kafka_message_t*> batch_;
 };

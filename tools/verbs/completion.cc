@@ -2,6 +2,7 @@
 
 #include <CLI/Validators.hpp>
 
+#include "tools/cli/profile.h"
 #include "tools/kafka/groups.h"
 #include "tools/kafka/topics.h"
 #include "tools/verbs/verbs.h"
@@ -40,7 +41,14 @@ void add_completion(CLI::App& root, context& ctx) {
 exit_code run_complete(const CLI::App& root, context& ctx, std::span<const std::string> words) {
   // Somebody waits with a finger on Tab: a cluster that does not answer at once is not asked for names.
   ctx.common.to.timeout_seconds = 1;
-  if (const auto given = value_in(words, "-b", "--bootstrap")) ctx.common.to.bootstrap = *given;
+  const auto bootstrap = value_in(words, "-b", "--bootstrap");
+  if (bootstrap) ctx.common.to.bootstrap = *bootstrap;
+  // One that is not there offers no names; the command itself will say so.
+  const auto applied =
+      apply_profile(ctx.common.to, {.profile = value_in(words, "--profile", "--profile").value_or(""),
+                                    .has_bootstrap = bootstrap.has_value(),
+                                    .has_timeout = true});
+  if (!applied) ctx.common.to.bootstrap.clear();
   const auto ask = [&ctx](const auto& list, const auto& name_of) {
     std::vector<std::string> names;
     const auto client = handle::open(RD_KAFKA_CONSUMER, ctx.common.to, {});

@@ -3,6 +3,7 @@
 #include "tools/cli/interrupt.h"
 #include "tools/cli/terminal.h"
 #include "tools/kafka/consumer.h"
+#include "tools/text/record_filter.h"
 #include "tools/text/record_format.h"
 #include "tools/verbs/verbs.h"
 
@@ -16,6 +17,8 @@ struct consume_options {
   std::vector<int32_t> partitions;
   uint64_t count = 0;  // 0: no limit
   bool exit_at_end = false;
+  std::string to;  // empty: without end
+  std::vector<std::string> filters;
   std::string format = "%s\\n";
   std::string group;
 };
@@ -37,11 +40,23 @@ result<consumer::settings> settings_of(const consume_options& options) {
   if (options.group.empty() && position->is_stored()) {
     return fail(errc::invalid_argument, "--from stored needs --group: whose position?");
   }
+  std::optional<start_position> until;
+  if (!options.to.empty()) {
+    const auto parsed = start_position::parse(options.to);
+    if (!parsed) return fail(parsed.error());
+    if (!options.group.empty() || parsed->is_stored()) {
+      return fail(
+          errc::invalid_argument,
+          "--to is an offset, end, -N or @TIME, and excludes --group: a group reads on from where it is");
+    }
+    until = *parsed;
+  }
   return consumer::settings{.topic = options.topic,
                             .group = options.group,
                             .partitions = options.partitions,
                             .from = *position,
-                            .is_bounded = options.exit_at_end};
+                            .until = until,
+                            .is_bounded = options.exit_at_end || until.has_value()};
 }
 
 result<exit_code> run(context& ctx, const consume_options& options) {
@@ -49,6 +64,8 @@ result<exit_code> run(context& ctx, const consume_options& options) {
   if (!settings) return fail(settings.error());
   const auto format = record_format::parse(options.format);
   if (!format) return fail(format.error());
+  const auto filter = record_filter::parse(options.filters);
+  if (!filter) return fail(filter.error());
   auto from = consumer::open(ctx.common.to, *settings);
   if (!from) return fail(from.error());
 
@@ -56,6 +73,7 @@ result<exit_code> run(context& ctx, const consume_options& options) {
   uint64_t records = 0;
   const auto is_enough = [&] { return options.count > 0 && records == options.count; };
   const auto print = [&](const record_view& record) {
+    if (!filter->matches(record)) return !ctx.out.is_closed();
     std::string& out = ctx.out.buffer();
     if (ctx.common.is_json) {
       append_json(out, record);
@@ -68,7 +86,7 @@ result<exit_code> run(context& ctx, const consume_options& options) {
     return !is_enough() && !ctx.out.is_closed();
   };
   while (!is_enough() && !ctx.out.is_closed() && !interrupted()) {
-    if (options.exit_at_end && (*from)->is_at_end()) break;
+    if (settings->is_bounded && (*from)->is_at_end()) break;
     MR_TRY((*from)->poll(100, print));
     // Whoever waits behind a pipe sees each record at once; and only what was written out is done with.
     MR_TRY(ctx.out.flush());
@@ -98,6 +116,16 @@ void add_consume(CLI::App& root, context& ctx) {
     verb.add_option("-n,--count", options.count, "Stop after so many records")
         ->type_name("N")
         ->check(CLI::PositiveNumber);
+    verb.add_option(
+            "--to", options.to,
+            "Stop before this offset, @TIME or -N, and at the end there is now at the latest (end: there)")
+        ->type_name("WHERE");
+    verb.add_option("--filter", options.filters,
+                    "Only records for which this holds; may be repeated: key~REGEX, value=TEXT,\n"
+                    "header:NAME!=TEXT, value.json.path>=NUMBER; = != ~ !~ < <= > >=, or just: it is there")
+        ->type_name("EXPRESSION")
+        ->type_size(1)
+        ->allow_extra_args(false);
     verb.add_flag("-e,--exit", options.exit_at_end, "Stop at the end instead of waiting for more");
     verb.add_option("-f,--format", options.format,
                     "%k key, %s value, %h headers, %t topic, %p partition, %o offset, %T timestamp in ms,\n"
@@ -106,13 +134,15 @@ void add_consume(CLI::App& root, context& ctx) {
     verb.add_option("-g,--group", options.group, "Read as a member of this group and commit its position");
     add_output_options(verb, ctx);
     add_connection_options(verb, ctx);
-    add_examples(verb,
-                 "  millrace consume events                              # all there is, then what comes\n"
-                 "  millrace consume events --from -10 --exit            # the last ten of each partition\n"
-                 "  millrace consume events --from @2026-01-31T12:00:00Z --count 100\n"
-                 "  millrace consume events --from end -f '%p:%o %T %k=%s\\n'\n"
-                 "  millrace consume events --exit --json | jq -r .value\n"
-                 "  millrace consume events --group billing");
+    add_examples(
+        verb,
+        "  millrace consume events                              # all there is, then what comes\n"
+        "  millrace consume events --from -10 --exit            # the last ten of each partition\n"
+        "  millrace consume events --from @2026-01-31T12:00:00Z --count 100\n"
+        "  millrace consume events --from end -f '%p:%o %T %k=%s\\n'\n"
+        "  millrace consume events --exit --json | jq -r .value\n"
+        "  millrace consume events --from 1000 --to 2000 --filter 'value.user.id=42' --filter 'key~^eu-'\n"
+        "  millrace consume events --group billing");
   };
   add_verb<consume_options>(root, ctx, "consume", "Read records", declare, run);
 }

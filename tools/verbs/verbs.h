@@ -36,6 +36,7 @@ void add_log_dump(CLI::App& log, context& ctx);
 void add_log_verify(CLI::App& log, context& ctx);
 void add_log_import(CLI::App& log, context& ctx);
 void add_log_export(CLI::App& log, context& ctx);
+void add_profiles(CLI::App& root, context& ctx);
 void add_completion(CLI::App& root, context& ctx);
 
 // `millrace __complete WORD...`: what the scripts of `millrace completion` ask, see tools/cli/completion.h.
