@@ -70,6 +70,7 @@ void declare_verbs(CLI::App& root, context& ctx) {
   CLI::App* log = root.add_subcommand("log", "A broker's files, without the broker: look, check, move");
   log->require_subcommand(1);
   add_log_dump(*log, ctx);
+  add_log_explain(*log, ctx);
   add_log_verify(*log, ctx);
   add_log_import(*log, ctx);
   add_log_export(*log, ctx);

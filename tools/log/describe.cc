@@ -40,6 +40,48 @@ int64_t timestamp_of(const protocol::batch_header& header, const protocol::recor
   return header.uses_append_time() ? header.max_timestamp : header.base_timestamp + record.timestamp_delta;
 }
 
+std::string line_of(const protocol::batch_header& header, const protocol::record_view& record) {
+  std::string out =
+      fmt::format("{}  {}  {} = {}", header.base_offset + record.offset_delta,
+                  time_text(timestamp_of(header, record)), bytes_text(record.key), bytes_text(record.value));
+  protocol::header_iterator headers(record);
+  for (protocol::record_header_view header; headers.next(header);) {
+    out += fmt::format("  {}: {}", bytes_text(as_bytes(header.key)), bytes_text(header.value));
+  }
+  return out;
+}
+
+void add_object(json_writer& json, const protocol::batch_header& header,
+                const protocol::record_view& record) {
+  json.begin_object().member("offset", header.base_offset + record.offset_delta);
+  json.member("timestamp", timestamp_of(header, record));
+  json.bytes_member("key", as_optional_text(record.key))
+      .bytes_member("value", as_optional_text(record.value));
+  json.key("headers").begin_array();
+  protocol::header_iterator headers(record);
+  for (protocol::record_header_view header; headers.next(header);) {
+    json.begin_object()
+        .bytes_member("name", header.key)
+        .bytes_member("value", as_optional_text(header.value))
+        .end_object();
+  }
+  json.end_array().end_object();
+}
+
+// Hands the record at `offset` to `take`; false if the batch has none, or cannot be read.
+template <class Take>
+bool with_record(const located_batch& batch, int64_t offset, const Take& take) {
+  const auto plain = protocol::plain_records(batch.bytes, batch.header, inflated_bytes_max);
+  if (!plain) return false;
+  protocol::record_iterator records(*plain, batch.header.record_count);
+  for (protocol::record_view record; records.next(record);) {
+    if (batch.header.base_offset + record.offset_delta != offset) continue;
+    take(record);
+    return true;
+  }
+  return false;
+}
+
 }  // namespace
 
 std::string batch_text(const protocol::batch_header& h, bool is_intact) {
@@ -77,14 +119,7 @@ std::string records_text(const located_batch& batch, std::string_view indent) {
   std::string out;
   protocol::record_iterator records(*plain, batch.header.record_count);
   for (protocol::record_view record; records.next(record);) {
-    out += fmt::format("{}{}  {}  {} = {}", indent, batch.header.base_offset + record.offset_delta,
-                       time_text(timestamp_of(batch.header, record)), bytes_text(record.key),
-                       bytes_text(record.value));
-    protocol::header_iterator headers(record);
-    for (protocol::record_header_view header; headers.next(header);) {
-      out += fmt::format("  {}: {}", bytes_text(as_bytes(header.key)), bytes_text(header.value));
-    }
-    out += '\n';
+    out += fmt::format("{}{}\n", indent, line_of(batch.header, record));
   }
   if (const auto good = records.status(); !good)
     out += fmt::format("{}unreadable: {}\n", indent, good.error().message);
@@ -95,23 +130,19 @@ void add_records(json_writer& json, const located_batch& batch) {
   json.begin_array();
   if (const auto plain = protocol::plain_records(batch.bytes, batch.header, inflated_bytes_max)) {
     protocol::record_iterator records(*plain, batch.header.record_count);
-    for (protocol::record_view record; records.next(record);) {
-      json.begin_object().member("offset", batch.header.base_offset + record.offset_delta);
-      json.member("timestamp", timestamp_of(batch.header, record));
-      json.bytes_member("key", as_optional_text(record.key))
-          .bytes_member("value", as_optional_text(record.value));
-      json.key("headers").begin_array();
-      protocol::header_iterator headers(record);
-      for (protocol::record_header_view header; headers.next(header);) {
-        json.begin_object()
-            .bytes_member("name", header.key)
-            .bytes_member("value", as_optional_text(header.value))
-            .end_object();
-      }
-      json.end_array().end_object();
-    }
+    for (protocol::record_view record; records.next(record);) add_object(json, batch.header, record);
   }
   json.end_array();
+}
+
+std::string record_text(const located_batch& batch, int64_t offset) {
+  std::string text;
+  with_record(batch, offset, [&](const auto& record) { text = line_of(batch.header, record); });
+  return text;
+}
+
+bool add_record(json_writer& json, const located_batch& batch, int64_t offset) {
+  return with_record(batch, offset, [&](const auto& record) { add_object(json, batch.header, record); });
 }
 
 std::string wal_entry_text(const storage::wal::entry& entry) {

@@ -20,6 +20,11 @@ std::string records_text(const located_batch& batch, std::string_view indent);
 // An array of records.
 void add_records(json_writer& json, const located_batch& batch);
 
+// The record at one offset, as a line without its end, or as a value of JSON. Nothing (false) if the batch
+// does not hold it or cannot be read.
+std::string record_text(const located_batch& batch, int64_t offset);
+bool add_record(json_writer& json, const located_batch& batch, int64_t offset);
+
 // An entry of a WAL frame other than a batch.
 std::string wal_entry_text(const storage::wal::entry& entry);
 

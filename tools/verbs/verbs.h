@@ -33,6 +33,7 @@ void add_processor_describe(CLI::App& processor, context& ctx);
 void add_processor_actions(CLI::App& processor, context& ctx);
 void add_processor_test(CLI::App& processor, context& ctx);
 void add_log_dump(CLI::App& log, context& ctx);
+void add_log_explain(CLI::App& log, context& ctx);
 void add_log_verify(CLI::App& log, context& ctx);
 void add_log_import(CLI::App& log, context& ctx);
 void add_log_export(CLI::App& log, context& ctx);
