@@ -1,5 +1,7 @@
 #include "tools/kafka/cluster.h"
 
+#include <algorithm>
+#include <iterator>
 #include <map>
 
 #include "protocol/generated/api_versions_request.h"
@@ -53,6 +55,28 @@ result<cluster_info> describe_cluster(handle& client) {
   if (!features) return fail(features.error());
   cluster.features = *std::move(features);
   return cluster;
+}
+
+std::string_view name_of(ailment what) {
+  return what == ailment::no_leader ? "no_leader" : "under_replicated";
+}
+
+std::vector<ailing_partition> ailing_among(const std::vector<topic_info>& topics) {
+  std::vector<ailing_partition> found;
+  for (const topic_info& topic : topics) {
+    for (const partition_info& p : topic.partitions) {
+      ailing_partition one{.what = ailment::no_leader, .topic = topic.name, .partition = p.id, .missing = {}};
+      std::ranges::copy_if(p.replicas, std::back_inserter(one.missing), [&](int32_t broker) {
+        return std::ranges::find(p.in_sync, broker) == p.in_sync.end();
+      });
+      if (p.leader >= 0) {
+        if (one.missing.empty()) continue;
+        one.what = ailment::under_replicated;
+      }
+      found.push_back(std::move(one));
+    }
+  }
+  return found;
 }
 
 }  // namespace millrace::tools

@@ -1,5 +1,6 @@
 #include "tools/kafka/cluster.h"
 
+#include <fmt/ranges.h>
 #include <unistd.h>
 
 #include "tools/cli/terminal.h"
@@ -52,7 +53,7 @@ std::string as_text(const cluster_info& cluster) {
   return text + "\n" + features.render(is_bold);
 }
 
-result<exit_code> run(context& ctx, const cluster_options&) {
+result<exit_code> run_info(context& ctx, const cluster_options&) {
   const auto client = handle::open(RD_KAFKA_CONSUMER, ctx.common.to, {});
   if (!client) return fail(client.error());
   const auto cluster = describe_cluster(**client);
@@ -61,18 +62,87 @@ result<exit_code> run(context& ctx, const cluster_options&) {
   return exit_code::ok;
 }
 
+struct health {
+  size_t brokers = 0;
+  size_t topics = 0;
+  size_t partitions = 0;
+  std::vector<ailing_partition> ailing;
+};
+
+std::string as_json(const health& h) {
+  std::string text;
+  json_writer json(text);
+  json.begin_object().member("healthy", h.ailing.empty()).member("brokers", h.brokers);
+  json.member("topics", h.topics).member("partitions", h.partitions).key("ailing").begin_array();
+  for (const ailing_partition& one : h.ailing) {
+    json.begin_object().member("what", name_of(one.what)).member("topic", one.topic);
+    json.member("partition", one.partition).key("missing").begin_array();
+    for (const int32_t broker : one.missing) json.value(broker);
+    json.end_array().end_object();
+  }
+  json.end_array().end_object();
+  return text + "\n";
+}
+
+std::string as_text(const health& h) {
+  const auto counted = [](size_t n, std::string_view what) {
+    return fmt::format("{} {}{}", n, what, n == 1 ? "" : "s");
+  };
+  const std::string all = fmt::format("{}, {}, {}", counted(h.brokers, "broker"), counted(h.topics, "topic"),
+                                      counted(h.partitions, "partition"));
+  if (h.ailing.empty()) return fmt::format("{}: {}\n", styled(STDOUT_FILENO, style::green, "Healthy"), all);
+  std::string text = fmt::format("{}: {}\n", styled(STDOUT_FILENO, style::red, "Not healthy"), all);
+  for (const ailing_partition& one : h.ailing) {
+    text += fmt::format("  {} [{}] ", one.topic, one.partition);
+    text += one.what == ailment::no_leader
+                ? "has no leader: nobody can read or write it\n"
+                : fmt::format("is under-replicated: no copy in sync on broker {}\n",
+                              fmt::join(one.missing, ", "));
+  }
+  return text;
+}
+
+result<exit_code> run_health(context& ctx, const cluster_options&) {
+  const auto client = handle::open(RD_KAFKA_CONSUMER, ctx.common.to, {});
+  if (!client) return fail(client.error());
+  const auto cluster = describe_cluster(**client);
+  if (!cluster) return fail(cluster.error());
+  const auto topics = list_topics(**client);
+  if (!topics) return fail(topics.error());
+  health h{.brokers = cluster->brokers.size(), .topics = topics->size(), .ailing = ailing_among(*topics)};
+  for (const topic_info& topic : *topics) h.partitions += topic.partitions.size();
+  ctx.out.write(ctx.common.is_json ? as_json(h) : as_text(h));
+  return h.ailing.empty() ? exit_code::ok : exit_code::failure;
+}
+
 }  // namespace
 
+// `millrace cluster` alone is `millrace cluster info`.
 void add_cluster(CLI::App& root, context& ctx) {
-  const auto declare = [&](CLI::App& verb, cluster_options&) {
-    add_output_options(verb, ctx);
-    add_connection_options(verb, ctx);
-    add_examples(verb,
-                 "  millrace cluster\n"
-                 "  millrace cluster --json | jq -r .id");
+  const auto with = [&ctx](std::string examples) {
+    return [&ctx, examples = std::move(examples)](CLI::App& verb, cluster_options&) {
+      add_output_options(verb, ctx);
+      add_connection_options(verb, ctx);
+      add_examples(verb, examples);
+    };
   };
-  add_verb<cluster_options>(root, ctx, "cluster", "Show the cluster: its id, brokers and features", declare,
-                            run);
+  CLI::App* cluster = add_verb<cluster_options>(
+      root, ctx, "cluster", "Show the cluster: its id, brokers and features, and whether it is well",
+      with("  millrace cluster\n"
+           "  millrace cluster health"),
+      run_info);
+  cluster->callback([cluster, &ctx] {
+    if (cluster->get_subcommands().empty()) ctx.action = [](context& c) { return run_info(c, {}); };
+  });
+  add_verb<cluster_options>(*cluster, ctx, "info", "Show its id, its brokers and the features in force",
+                            with("  millrace cluster info\n"
+                                 "  millrace cluster info --json | jq -r .id"),
+                            run_info);
+  add_verb<cluster_options>(*cluster, ctx, "health",
+                            "Say whether every partition has a leader and all its copies; exit code 1 if not",
+                            with("  millrace cluster health\n"
+                                 "  millrace cluster health --json | jq -r '.ailing[].topic'"),
+                            run_health);
 }
 
 }  // namespace millrace::tools
