@@ -1,18 +1,17 @@
 #include "storage/checkpoint.h"
 
-#include <cstring>
 #include <utility>
 
-#include "base/checksum.h"
 #include "runtime/fs.h"
 #include "storage/codec.h"
+#include "storage/sealed_file.h"
 
 namespace millrace::storage {
 
 namespace {
 
-constexpr char magic[8] = {'M', 'R', 'C', 'K', 'P', 'T', 0, 4};
-constexpr size_t header_bytes = 24;
+constexpr seal_kind checkpoint_seal{
+    .magic = {"MRCKPT\0", 7}, .version = 4, .oldest = 1, .what = "checkpoint"};
 constexpr uint64_t file_bytes_max = uint64_t{4} << 30;
 
 // Bits of a segment's flags; formats before 4 have the first alone.
@@ -146,7 +145,7 @@ checkpoint_partition get_partition(field_reader& r, int format) {
 
 std::vector<std::byte> encode(const checkpoint& c) {
   field_writer w;
-  w.out().resize(header_bytes);
+  w.out().resize(seal_bytes);
   w.put(c.shard);
   w.put(static_cast<uint8_t>(c.is_clean));
   for (const lane_ends& ends : {c.synced, c.unsynced}) {
@@ -163,25 +162,15 @@ std::vector<std::byte> encode(const checkpoint& c) {
   for (const checkpoint_partition& p : c.partitions) put(w, p);
 
   std::vector<std::byte> file = std::move(w.out());
-  const bytes_view body = bytes_view(file).subspan(header_bytes);
-  std::memcpy(file.data(), magic, sizeof(magic));
-  store_le<uint64_t>(file.data() + 8, body.size());
-  store_le<uint64_t>(file.data() + 16, xxh3(body));
+  seal(file, checkpoint_seal);
   return file;
 }
 
 result<checkpoint> decode_checkpoint(bytes_view file, const std::string& path) {
-  if (file.size() < header_bytes || std::memcmp(file.data(), magic, 7) != 0)
-    return fail(errc::corruption, "{} is not a checkpoint", path);
-  const int format = static_cast<int>(file[7]);
-  if (format < 1 || format > magic[7])
-    return fail(errc::not_supported, "{} has checkpoint format {}; this version of Millrace reads 1 to {}",
-                path, format, static_cast<int>(magic[7]));
-  const bytes_view body = file.subspan(header_bytes);
-  if (load_le<uint64_t>(file.data() + 8) != body.size() || load_le<uint64_t>(file.data() + 16) != xxh3(body))
-    return fail(errc::corruption, "{} is damaged: its checksum does not match", path);
-
-  field_reader r(body);
+  const auto opened = unseal(file, checkpoint_seal, path);
+  if (!opened) return fail(opened.error());
+  const int format = opened->version;
+  field_reader r(opened->body);
   checkpoint c;
   c.shard = r.get<uint32_t>();
   c.is_clean = r.get<uint8_t>() != 0;

@@ -1,22 +1,21 @@
 #include "storage/import_manifest.h"
 
 #include <algorithm>
-#include <cstring>
 #include <set>
 #include <utility>
 
-#include "base/checksum.h"
 #include "base/limits.h"
 #include "storage/codec.h"
 #include "storage/layout.h"
 #include "storage/metadata_codec.h"
+#include "storage/sealed_file.h"
 
 namespace millrace::storage {
 
 namespace {
 
-constexpr char magic[8] = {'M', 'R', 'I', 'M', 'P', 'O', 0, 1};
-constexpr size_t header_bytes = 24;
+constexpr seal_kind manifest_seal{
+    .magic = {"MRIMPO\0", 7}, .version = 1, .oldest = 1, .what = "manifest of an import"};
 constexpr std::string_view directory_suffix = "-import";
 
 // Every partition of every topic, once, and nothing else.
@@ -37,7 +36,7 @@ bool is_complete(const import_manifest& m) {
 
 std::vector<std::byte> encode(const import_manifest& m) {
   field_writer w;
-  w.out().resize(header_bytes);
+  w.out().resize(seal_bytes);
   w.put(m.next_producer_id);
   w.put(m.newest_epoch);
   w.put(static_cast<uint32_t>(m.topics.size()));
@@ -51,24 +50,14 @@ std::vector<std::byte> encode(const import_manifest& m) {
   w.put_bytes(encode(partitions));
 
   std::vector<std::byte> file = std::move(w.out());
-  const bytes_view body = bytes_view(file).subspan(header_bytes);
-  std::memcpy(file.data(), magic, sizeof(magic));
-  store_le<uint64_t>(file.data() + 8, body.size());
-  store_le<uint64_t>(file.data() + 16, xxh3(body));
+  seal(file, manifest_seal);
   return file;
 }
 
 result<import_manifest> decode_import_manifest(bytes_view file, const std::string& path) {
-  if (file.size() < header_bytes || std::memcmp(file.data(), magic, 7) != 0)
-    return fail(errc::corruption, "{} is not the manifest of an import", path);
-  if (static_cast<char>(file[7]) != magic[7])
-    return fail(errc::not_supported, "{} has format {}; this version of Millrace reads {}", path,
-                static_cast<int>(file[7]), static_cast<int>(magic[7]));
-  const bytes_view body = file.subspan(header_bytes);
-  if (load_le<uint64_t>(file.data() + 8) != body.size() || load_le<uint64_t>(file.data() + 16) != xxh3(body))
-    return fail(errc::corruption, "{} is damaged: its checksum does not match", path);
-
-  field_reader r(body);
+  const auto opened = unseal(file, manifest_seal, path);
+  if (!opened) return fail(opened.error());
+  field_reader r(opened->body);
   import_manifest m;
   m.next_producer_id = r.get<int64_t>();
   m.newest_epoch = r.get<int32_t>();

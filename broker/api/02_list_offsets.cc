@@ -6,16 +6,15 @@
 // -4 is the log start and -5, -6 are nowhere. A special timestamp in a version too low for it:
 // UNSUPPORTED_VERSION.
 #include <algorithm>
-#include <map>
 #include <set>
 #include <vector>
 
 #include "broker/api/all.h"
+#include "broker/api/on_owners.h"
 #include "broker/fetch/partition_reader.h"
 #include "broker/shard_context.h"
 #include "protocol/generated/list_offsets_request.h"
 #include "protocol/generated/list_offsets_response.h"
-#include "runtime/shards.h"
 
 namespace millrace::broker {
 namespace {
@@ -119,7 +118,7 @@ task<result<list_offsets_response>> handle(request_context& context, list_offset
 
   list_offsets_response response;
   response.topics.resize(request.topics.size());
-  std::map<shard_id, std::vector<lookup>> by_owner;
+  by_owner<lookup> lookups;
   for (size_t i = 0; i < request.topics.size(); ++i) {
     const auto& asked = request.topics[i];
     auto& answered = response.topics[i];
@@ -136,16 +135,15 @@ task<result<list_offsets_response>> handle(request_context& context, list_offset
       } else if (!is_known_timestamp(p.timestamp, context.version())) {
         answer.error_code = kafka_code(errc::unsupported_version);
       } else {
-        by_owner[context.shard.owner(*t, p.partition_index)].push_back(
+        lookups[context.shard.owner(*t, p.partition_index)].push_back(
             {t->partition(p.partition_index), p.timestamp, p.current_leader_epoch, &answer});
       }
     }
   }
-  for (auto& [owner, lookups] : by_owner) {
-    shard_context& there = *context.shard.whole().shards[owner.value()];
-    const auto look_there = [&there, &lookups, bound] { return look_up_all(there.store(), lookups, bound); };
-    co_await runtime::call_on(owner, look_there);
-  }
+  const auto look_there = [bound](storage::shard_store& store, std::vector<lookup>& its) {
+    return look_up_all(store, its, bound);
+  };
+  co_await on_owners(context.shard, lookups, look_there);
   co_return response;
 }
 

@@ -1,15 +1,14 @@
 // 21 DeleteRecords, v0-2. v2 flexible. Everything below an offset is to go; -1 means all that can be read.
 // The new start is durable before the answer. Refused for topics whose policy does not delete, as Kafka does,
 // and for those that hold a processor's own.
-#include <map>
 #include <vector>
 
 #include "broker/api/all.h"
+#include "broker/api/on_owners.h"
 #include "broker/processing/processing.h"
 #include "broker/shard_context.h"
 #include "protocol/generated/delete_records_request.h"
 #include "protocol/generated/delete_records_response.h"
-#include "runtime/shards.h"
 
 namespace millrace::broker {
 namespace {
@@ -58,7 +57,7 @@ task<result<delete_records_response>> handle(request_context& context, delete_re
   const image_ptr image = context.shard.image();
   delete_records_response response;
   response.topics.resize(request.topics.size());
-  std::map<shard_id, std::vector<deletion>> by_owner;
+  by_owner<deletion> deletions;
   for (size_t i = 0; i < request.topics.size(); ++i) {
     const auto& asked = request.topics[i];
     auto& answered = response.topics[i];
@@ -73,15 +72,11 @@ task<result<delete_records_response>> handle(request_context& context, delete_re
         answer.error_code = kafka_code(code);
         continue;
       }
-      by_owner[context.shard.owner(*t, p.partition_index)].push_back(
+      deletions[context.shard.owner(*t, p.partition_index)].push_back(
           {t->partition(p.partition_index), p.offset, &answer});
     }
   }
-  for (auto& [owner, deletions] : by_owner) {
-    storage::shard_store& store = context.shard.whole().shards[owner.value()]->store();
-    const auto delete_there = [&store, &deletions] { return delete_all(store, deletions); };
-    co_await runtime::call_on(owner, delete_there);
-  }
+  co_await on_owners(context.shard, deletions, delete_all);
   co_return response;
 }
 

@@ -3,15 +3,14 @@
 // v2 the client's idea of the current epoch; v3 replica id; v4 flexible. Asked after a change of the leader's
 // epoch, here after a restart: where did that epoch end, so that a consumer can tell whether its position
 // still exists.
-#include <map>
 #include <vector>
 
 #include "broker/api/all.h"
+#include "broker/api/on_owners.h"
 #include "broker/fetch/partition_reader.h"
 #include "broker/shard_context.h"
 #include "protocol/generated/offset_for_leader_epoch_request.h"
 #include "protocol/generated/offset_for_leader_epoch_response.h"
-#include "runtime/shards.h"
 
 namespace millrace::broker {
 namespace {
@@ -40,12 +39,16 @@ void look_up(storage::shard_store& store, const lookup& l) {
   l.answer->end_offset = found.end.value();
 }
 
+void look_up_all(storage::shard_store& store, std::vector<lookup>& lookups) {
+  for (const lookup& l : lookups) look_up(store, l);
+}
+
 task<result<offset_for_leader_epoch_response>> handle(request_context& context,
                                                       offset_for_leader_epoch_request request) {
   const image_ptr image = context.shard.image();
   offset_for_leader_epoch_response response;
   response.topics.resize(request.topics.size());
-  std::map<shard_id, std::vector<lookup>> by_owner;
+  by_owner<lookup> lookups;
   for (size_t i = 0; i < request.topics.size(); ++i) {
     const auto& asked = request.topics[i];
     auto& answered = response.topics[i];
@@ -59,17 +62,11 @@ task<result<offset_for_leader_epoch_response>> handle(request_context& context,
         answer.error_code = kafka_code(errc::unknown_topic_or_partition);
         continue;
       }
-      by_owner[context.shard.owner(*t, p.partition)].push_back(
+      lookups[context.shard.owner(*t, p.partition)].push_back(
           {t->partition(p.partition), p.current_leader_epoch, p.leader_epoch, &answer});
     }
   }
-  for (const auto& [owner, lookups] : by_owner) {
-    shard_context& there = *context.shard.whole().shards[owner.value()];
-    const auto look_there = [&there, &lookups] {
-      for (const lookup& l : lookups) look_up(there.store(), l);
-    };
-    co_await runtime::call_on(owner, look_there);
-  }
+  co_await on_owners(context.shard, lookups, look_up_all);
   co_return response;
 }
 

@@ -1,13 +1,12 @@
 // 61 DescribeProducers, v0: who writes to partitions with a producer id, as far as their sequences are
 // remembered.
-#include <map>
 #include <vector>
 
 #include "broker/api/all.h"
+#include "broker/api/on_owners.h"
 #include "broker/shard_context.h"
 #include "protocol/generated/describe_producers_request.h"
 #include "protocol/generated/describe_producers_response.h"
-#include "runtime/shards.h"
 
 namespace millrace::broker {
 namespace {
@@ -39,12 +38,16 @@ void look_up(storage::shard_store& store, const lookup& l) {
   }
 }
 
+void look_up_all(storage::shard_store& store, std::vector<lookup>& lookups) {
+  for (const lookup& l : lookups) look_up(store, l);
+}
+
 task<result<describe_producers_response>> handle(request_context& context,
                                                  describe_producers_request request) {
   const image_ptr image = context.shard.image();
   describe_producers_response response;
   response.topics.resize(request.topics.size());
-  std::map<shard_id, std::vector<lookup>> by_owner;
+  by_owner<lookup> lookups;
   for (size_t i = 0; i < request.topics.size(); ++i) {
     const auto& asked = request.topics[i];
     auto& answered = response.topics[i];
@@ -58,16 +61,10 @@ task<result<describe_producers_response>> handle(request_context& context,
         refuse(answer);
         continue;
       }
-      by_owner[context.shard.owner(*t, partition)].push_back({t->partition(partition), &answer});
+      lookups[context.shard.owner(*t, partition)].push_back({t->partition(partition), &answer});
     }
   }
-  for (const auto& [owner, lookups] : by_owner) {
-    storage::shard_store& store = context.shard.whole().shards[owner.value()]->store();
-    const auto look_there = [&store, &lookups] {
-      for (const lookup& l : lookups) look_up(store, l);
-    };
-    co_await runtime::call_on(owner, look_there);
-  }
+  co_await on_owners(context.shard, lookups, look_up_all);
   co_return response;
 }
 

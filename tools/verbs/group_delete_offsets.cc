@@ -1,7 +1,6 @@
 #include <fmt/format.h>
 
 #include "tools/kafka/offset_plan.h"
-#include "tools/text/json.h"
 #include "tools/verbs/outcomes.h"
 #include "tools/verbs/verbs.h"
 
@@ -30,25 +29,18 @@ result<exit_code> run(context& ctx, const delete_offsets_options& options) {
   const auto results = delete_offsets(**client, options.group, *partitions);
   if (!results) return fail(results.error());
 
-  bool all_good = true;
-  std::string text;
-  json_writer json(text);
-  json.begin_array();
+  std::vector<partition_outcome> outcomes;
   for (size_t i = 0; i < results->size(); ++i) {
     const auto& [topic, partition] = (*partitions)[i];
-    if (!(*results)[i]) {
-      report(ctx, (*results)[i].error());
-      all_good = false;
-      continue;
-    }
-    json.begin_object().member("topic", topic).member("partition", partition).end_object();
-    if (!ctx.common.is_json) {
-      tell(ctx, fmt::format("Deleted the offset of {} [{}] in group {}.", topic, partition, options.group));
+    auto& outcome = outcomes.emplace_back(topic, partition, std::string());
+    if ((*results)[i]) {
+      outcome.done =
+          fmt::format("Deleted the offset of {} [{}] in group {}.", topic, partition, options.group);
+    } else {
+      outcome.done = fail((*results)[i].error());
     }
   }
-  json.end_array();
-  if (ctx.common.is_json) ctx.out.write(text + "\n");
-  return all_good ? exit_code::ok : exit_code::failure;
+  return tell_outcomes(ctx, outcomes);
 }
 
 }  // namespace

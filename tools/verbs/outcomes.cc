@@ -36,6 +36,27 @@ exit_code tell_outcomes(context& ctx, const std::vector<std::string>& names,
   return all_good ? exit_code::ok : exit_code::failure;
 }
 
+exit_code tell_outcomes(context& ctx, const std::vector<partition_outcome>& outcomes) {
+  bool all_good = true;
+  std::string text;
+  json_writer json(text);
+  json.begin_array();
+  for (const partition_outcome& outcome : outcomes) {
+    if (!outcome.done) {
+      report(ctx, outcome.done.error());
+      all_good = false;
+      continue;
+    }
+    json.begin_object().member("topic", outcome.topic).member("partition", outcome.partition);
+    if (outcome.first_offset) json.member("first_offset", *outcome.first_offset);
+    json.end_object();
+    if (!ctx.common.is_json) tell(ctx, *outcome.done);
+  }
+  json.end_array();
+  if (ctx.common.is_json) ctx.out.write(text + "\n");
+  return all_good ? exit_code::ok : exit_code::failure;
+}
+
 bool is_confirmed(const std::string& question, bool is_sure) {
   if (is_sure || isatty(STDIN_FILENO) == 0 || isatty(STDERR_FILENO) == 0) return true;
   fmt::print(stderr, "{} [y/N] ", question);

@@ -1,7 +1,9 @@
 // outcomes: what a verb that does one thing to several names tells about each.
 #pragma once
 
+#include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -24,6 +26,17 @@ struct outcome_words {
 // Tells each outcome, as JSON or text. failure if any is an error.
 exit_code tell_outcomes(context& ctx, const std::vector<std::string>& names,
                         const std::vector<result<void>>& outcomes, const outcome_words& words);
+
+// What became of one partition.
+struct partition_outcome {
+  std::string topic;
+  int32_t partition = 0;
+  result<std::string> done;             // what to tell a person
+  std::optional<int64_t> first_offset;  // in JSON, if there is one
+};
+
+// Tells each, as JSON or text. failure if any is an error.
+exit_code tell_outcomes(context& ctx, const std::vector<partition_outcome>& outcomes);
 
 // A person at a terminal is asked `question` and must say yes; a script, or one who gave --yes, is not asked.
 bool is_confirmed(const std::string& question, bool is_sure);

@@ -2,7 +2,6 @@
 
 #include "tools/kafka/offset_plan.h"
 #include "tools/kafka/topics.h"
-#include "tools/text/json.h"
 #include "tools/verbs/outcomes.h"
 #include "tools/verbs/verbs.h"
 
@@ -36,25 +35,18 @@ result<exit_code> run(context& ctx, const delete_records_options& options) {
   const auto results = delete_records(**client, what);
   if (!results) return fail(results.error());
 
-  bool all_good = true;
-  std::string text;
-  json_writer json(text);
-  json.begin_array();
+  std::vector<partition_outcome> outcomes;
   for (size_t i = 0; i < results->size(); ++i) {
-    const result<int64_t>& first = (*results)[i];
-    if (!first) {
-      report(ctx, first.error());
-      all_good = false;
-      continue;
+    auto& outcome = outcomes.emplace_back(what[i].topic, what[i].partition, std::string());
+    if (const result<int64_t>& first = (*results)[i]; first) {
+      outcome.first_offset = *first;
+      outcome.done =
+          fmt::format("{} [{}] begins at offset {} now.", what[i].topic, what[i].partition, *first);
+    } else {
+      outcome.done = fail(first.error());
     }
-    json.begin_object().member("topic", what[i].topic).member("partition", what[i].partition);
-    json.member("first_offset", *first).end_object();
-    if (!ctx.common.is_json)
-      tell(ctx, fmt::format("{} [{}] begins at offset {} now.", what[i].topic, what[i].partition, *first));
   }
-  json.end_array();
-  if (ctx.common.is_json) ctx.out.write(text + "\n");
-  return all_good ? exit_code::ok : exit_code::failure;
+  return tell_outcomes(ctx, outcomes);
 }
 
 }  // namespace
