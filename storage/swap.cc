@@ -81,6 +81,13 @@ task<result<void>> store_core::swap_held() {
     auto named = co_await runtime::fs::sync_directory(spiller_.directory_of(*find(c.id)));
     if (!named) co_return named;
   }
+  if (MILLRACE_FAULT(compacted_before_in_place))
+    for (const compacted_log& c : compacted_)
+      for (const segment_swap& s : c.swaps)
+        for (const offset base : s.sources) {
+          auto doomed = spiller_.doom_segment(spiller_.directory_of(*find(c.id)), base);
+          co_await doomed;
+        }
   auto synced = co_await sync_segments();
   if (!synced) co_return synced;
   are_swaps_named_ = true;

@@ -268,7 +268,12 @@ void sim_disk::start(io_op& op) {
     if (plan_names(op, flight.names, flight.node) < 0) flight.node = nullptr;
   }
   in_flight_[&op] = std::move(flight);
-  if (is_change(op) && ++change_count_ == crash_at_) crash_now();
+  if (!is_change(op)) return;
+  ++change_count_;
+  if (change_count_ == crash_at_) crash_now();
+  if (change_count_ != fail_at_) return;
+  failed_path_ = path_of(op);
+  fail_started(op, fail_with_);
 }
 
 void sim_disk::fail_started(io_op& op, int errno_value) {

@@ -78,6 +78,9 @@ class sim_disk {
   uint64_t change_count() const noexcept { return change_count_; }
   // The power goes when change number `number` (from 1, counted from the making of the disk) is in flight.
   void crash_at(uint64_t number) { crash_at_ = number; }
+  // Change number `number`, counted likewise, fails with `error`; failed_path() is then what it was made to.
+  void fail_at(uint64_t number, int error) { fail_at_ = number, fail_with_ = error; }
+  const std::string& failed_path() const noexcept { return failed_path_; }
   void crash_now();
   bool has_crashed() const noexcept { return crashed_; }
 
@@ -223,6 +226,9 @@ class sim_disk {
   uint64_t change_count_ = 0;
   uint64_t order_ = 0;
   std::optional<uint64_t> crash_at_;
+  std::optional<uint64_t> fail_at_;
+  int fail_with_ = 0;
+  std::string failed_path_;
   bool crashed_ = false;
 };
 

@@ -69,6 +69,7 @@ constexpr seeded_fault faults[] = {
     {"tombstones_go_at_once", "tombstones are not kept for their time"},
     {"compacted_not_synced", "a checkpoint names compacted segments that were not synced"},
     {"swap_names_not_synced", "a checkpoint names compacted segments whose names are not durable"},
+    {"compacted_before_in_place", "segments leave the disk before those made of them have taken their place"},
     {"swapped_before_checkpoint", "compacted segments take their place before a checkpoint names them"},
     {"swap_not_finished", "recovery leaves compacted segments beside those that they replace"},
     {"swap_mark_stays", "a checkpoint still says that segments are swapping when the next ones are written"},
