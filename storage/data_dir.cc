@@ -58,6 +58,7 @@ store_options opened_data_dir::options_of(uint32_t shard, uint32_t shards) const
   o.shard = shard_id(shard);
   o.shards = shards;
   o.epoch = epoch();
+  o.follows_clean_stop = was_clean_;
   return o;
 }
 

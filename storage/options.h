@@ -61,6 +61,10 @@ struct store_options {
   // How fast segments are read again, in the background, to compare their checksums. 0: not at all.
   uint64_t scrub_bytes_per_second = 0;
 
+  // False: the last run did not stop in order, though the checkpoint may be that of an orderly stop before
+  // it.
+  bool follows_clean_stop = true;
+
   // Told of appends and commits; may be null. Must outlive the store.
   commit_witness* witness = nullptr;
 

@@ -74,7 +74,9 @@ task<result<void>> store_core::recover(std::vector<partition_spec> specs) {
     partition_log* log = find(p.id);
     if (!log) continue;  // its topic was deleted
     log->restore(p.log_start, p.spilled_end, p.redo_from, std::move(p.segments));
-    log->is_finished = known.is_clean;
+    // A power cut may have taken every frame of a run since then, and left what it wrote behind the end of a
+    // segment.
+    log->is_finished = known.is_clean && options_.follows_clean_stop;
     log->epochs().restore(std::move(p.epochs));
     for (const auto& [producer, entry] : p.producers) log->producers().restore(producer, entry);
     log->set_cleaned_to(p.cleaned_to);

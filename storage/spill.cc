@@ -72,10 +72,8 @@ task<result<void>> spiller::prepare_directory(partition_log& log) {
   auto entries = co_await fs::list_directory(directory);
   if (!entries && entries.error().code != errc::not_found) co_return fail(entries.error());
   if (entries && log.segments().empty()) {
-    // Left by a deleted topic of this name, or by a run that ended before its first checkpoint.
-    files_.drop(directory + "/");
-    auto removed = co_await fs::remove_tree(directory);
-    if (!removed) co_return removed;
+    auto cleared = co_await clear_directory(log);
+    if (!cleared) co_return cleared;
     entries = fail(errc::not_found);
   }
   if (entries) {
@@ -105,6 +103,18 @@ task<result<void>> spiller::prepare_directory(partition_log& log) {
   if (!synced) co_return synced;
   log.has_directory = true;
   co_return {};
+}
+
+// Of a partition without segments: what a deleted topic of its name has left, or a run that ended before its
+// first checkpoint.
+task<result<void>> spiller::clear_directory(partition_log& log) {
+  const std::string directory = directory_of(log);
+  auto present = co_await fs::exists(directory);
+  if (!present) co_return fail(present.error());
+  if (!*present) co_return {};
+  files_.drop(directory + "/");
+  log.has_directory = false;
+  co_return co_await fs::remove_tree(directory);
 }
 
 task<result<void>> spiller::tidy(partition_log& log) {
@@ -384,8 +394,13 @@ task<result<void>> spiller::sync(partition_log& log) {
 task<result<void>> spiller::finish(partition_log& log) {
   MR_ASSERT(!log.cache().has_unspilled());
   if (log.is_finished) co_return {};
+  if (log.segments().empty()) {
+    auto cleared = co_await clear_directory(log);
+    log.is_finished = cleared.has_value();
+    co_return cleared;
+  }
   auto dropped = co_await drop_unborn(log);
-  if (!dropped || log.segments().empty()) co_return dropped;
+  if (!dropped) co_return dropped;
   if (!log.has_directory) {
     auto prepared = co_await prepare_directory(log);
     if (!prepared) co_return prepared;
@@ -403,7 +418,7 @@ task<result<void>> spiller::finish(partition_log& log) {
 // length, and nothing in them.
 task<result<void>> spiller::drop_unborn(partition_log& log) {
   const offset base = log.spilled_end();
-  if (!log.segments().empty() && log.segments().back().base == base) co_return {};
+  if (log.segments().back().base == base) co_return {};
   const std::string directory = directory_of(log);
   auto present = co_await fs::exists(layout::log_file(directory, base));
   if (!present || !*present) co_return {};

@@ -77,6 +77,7 @@ class spiller {
 
  private:
   task<result<void>> prepare_directory(partition_log& log);
+  task<result<void>> clear_directory(partition_log& log);
   task<result<void>> need_index(partition_log& log);
   task<result<void>> write_some(partition_log& log, uint64_t& spilled_bytes);
   task<result<void>> close_active(partition_log& log, bool is_final);
