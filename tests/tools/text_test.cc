@@ -166,5 +166,20 @@ TEST(terminal, writes_sizes_for_people) {
   EXPECT_EQ(with_thousands(1234567), "1,234,567");
 }
 
+TEST(record_format, bytes_that_cannot_be_read_come_as_hex_if_asked_for) {
+  const record_view record{.topic = "t",
+                           .key = std::string_view("\x00\xff", 2),
+                           .value = "gr\xc3\xbcn\n",
+                           .headers = {{"h", "\x1b[1m"}, {"n", std::nullopt}}};
+  const auto shown = [&](rendering as) {
+    std::string out;
+    record_format::parse("%k|%s|%h|%K", as)->append(out, record);
+    return out;
+  };
+  EXPECT_EQ(shown(rendering::raw), std::string("\x00\xff|gr\xc3\xbcn\n|h=\x1b[1m,n=|2", 21));
+  EXPECT_EQ(shown(rendering::hex), "00ff|6772c3bc6e0a|h=1b5b316d,n=|2");
+  EXPECT_EQ(shown(rendering::either), "0x00ff|gr\xc3\xbcn\n|h=0x1b5b316d,n=|2");
+}
+
 }  // namespace
 }  // namespace millrace::tools

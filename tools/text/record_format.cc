@@ -1,9 +1,11 @@
 #include "tools/text/record_format.h"
 
+#include <algorithm>
 #include <array>
 
 #include "base/bytes.h"
 #include "tools/text/escape.h"
+#include "tools/text/json.h"
 
 namespace millrace::tools {
 
@@ -15,12 +17,32 @@ int64_t length_of(std::optional<std::string_view> bytes) {
   return bytes ? static_cast<int64_t>(bytes->size()) : -1;
 }
 
-void append_headers(std::string& out, const std::vector<header_view>& headers) {
+bool is_readable(std::string_view bytes) {
+  return is_utf8(bytes) && std::ranges::none_of(bytes, [](char c) {
+           return (static_cast<unsigned char>(c) < 0x20 && c != '\t' && c != '\n') || c == 0x7f;
+         });
+}
+
+void append_bytes(std::string& out, std::optional<std::string_view> bytes, rendering as) {
+  if (!bytes) return;
+  if (as == rendering::raw || (as == rendering::either && is_readable(*bytes))) {
+    out += *bytes;
+    return;
+  }
+  constexpr std::string_view digits = "0123456789abcdef";
+  if (as == rendering::either) out += "0x";
+  for (const char c : *bytes) {
+    out += digits[static_cast<unsigned char>(c) >> 4];
+    out += digits[static_cast<unsigned char>(c) & 0xf];
+  }
+}
+
+void append_headers(std::string& out, const std::vector<header_view>& headers, rendering as) {
   for (size_t i = 0; i < headers.size(); ++i) {
     if (i > 0) out += ',';
     out += headers[i].name;
     out += '=';
-    out += headers[i].value.value_or("");
+    append_bytes(out, headers[i].value, as);
   }
 }
 
@@ -30,16 +52,16 @@ void append_binary_length(std::string& out, std::optional<std::string_view> byte
   out += as_text(raw);
 }
 
-void append_field(std::string& out, char field, const record_view& record) {
+void append_field(std::string& out, char field, const record_view& record, rendering as) {
   switch (field) {
     case 'k':
-      out += record.key.value_or("");
+      append_bytes(out, record.key, as);
       return;
     case 's':
-      out += record.value.value_or("");
+      append_bytes(out, record.value, as);
       return;
     case 'h':
-      append_headers(out, record.headers);
+      append_headers(out, record.headers, as);
       return;
     case 't':
       out += record.topic;
@@ -69,8 +91,9 @@ void append_field(std::string& out, char field, const record_view& record) {
 
 }  // namespace
 
-result<record_format> record_format::parse(std::string_view pattern) {
+result<record_format> record_format::parse(std::string_view pattern, rendering bytes_as) {
   record_format format;
+  format.bytes_as_ = bytes_as;
   std::string literal;
   for (size_t i = 0; i < pattern.size(); ++i) {
     if (pattern[i] == '\\' && i + 1 < pattern.size()) {
@@ -108,7 +131,7 @@ result<record_format> record_format::parse(std::string_view pattern) {
 void record_format::append(std::string& out, const record_view& record) const {
   for (const piece& p : pieces_) {
     out += p.literal;
-    append_field(out, p.field, record);
+    append_field(out, p.field, record, bytes_as_);
   }
 }
 

@@ -20,6 +20,7 @@ struct consume_options {
   std::string to;  // empty: without end
   std::vector<std::string> filters;
   std::string format = "%s\\n";
+  std::string render = "raw";
   std::string group;
 };
 
@@ -59,10 +60,15 @@ result<consumer::settings> settings_of(const consume_options& options) {
                             .is_bounded = options.exit_at_end || until.has_value()};
 }
 
+rendering rendering_of(std::string_view name) {
+  if (name == "hex") return rendering::hex;
+  return name == "auto" ? rendering::either : rendering::raw;
+}
+
 result<exit_code> run(context& ctx, const consume_options& options) {
   const auto settings = settings_of(options);
   if (!settings) return fail(settings.error());
-  const auto format = record_format::parse(options.format);
+  const auto format = record_format::parse(options.format, rendering_of(options.render));
   if (!format) return fail(format.error());
   const auto filter = record_filter::parse(options.filters);
   if (!filter) return fail(filter.error());
@@ -130,6 +136,11 @@ void add_consume(CLI::App& root, context& ctx) {
     verb.add_option("-f,--format", options.format,
                     "%k key, %s value, %h headers, %t topic, %p partition, %o offset, %T timestamp in ms,\n"
                     "%K and %S lengths (-1: null), %R value length as 4 bytes; \\n \\t \\xHH")
+        ->capture_default_str();
+    verb.add_option("--render", options.render,
+                    "Keys and values in the format: raw bytes, hex, or auto: hex if they cannot be read")
+        ->type_name("HOW")
+        ->check(CLI::IsMember({"raw", "hex", "auto"}))
         ->capture_default_str();
     verb.add_option("-g,--group", options.group, "Read as a member of this group and commit its position");
     add_output_options(verb, ctx);
