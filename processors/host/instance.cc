@@ -6,6 +6,7 @@
 
 #include "base/assert.h"
 #include "base/log.h"
+#include "processors/host/host_table.h"
 
 namespace millrace::processors {
 namespace {
@@ -171,21 +172,6 @@ struct host_functions {
   static void explain(millrace_scope* scope, const char* text, uint64_t size) noexcept {
     of(scope).explanation_ = one_line(text, size, explanation_bytes_max);
   }
-
-  static constexpr millrace_host table{sizeof(millrace_host),
-                                       MILLRACE_PROCESSOR_ABI_VERSION,
-                                       MILLRACE_NEEDS_STATE | MILLRACE_NEEDS_TIMERS,
-                                       &emit,
-                                       &log,
-                                       &explain,
-                                       &state_get,
-                                       &state_put,
-                                       &state_seek,
-                                       &timer_set,
-                                       &timer_cancel,
-                                       &stream_time,
-                                       &metric,
-                                       &partition_count};
 };
 
 instance::instance(const deployed_processor& processor, int32_t partition, partition_state* state,
@@ -224,7 +210,7 @@ result<void> instance::start() {
   setup.option_count = static_cast<uint32_t>(options.size());
   setup.option_stride = sizeof(millrace_option);
 
-  const int32_t status = code_->create(host_functions::table, scope(), setup);
+  const int32_t status = code_->create(host_table<host_functions>, scope(), setup);
   if (status != MILLRACE_OK)
     return fail(errc::invalid_config, "processor {} does not start on partition {}: {}", processor_.spec.name,
                 partition_, explanation_.empty() ? fmt::format("status {}", status) : explanation_);

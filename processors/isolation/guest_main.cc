@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "processors/host/emissions.h"
+#include "processors/host/host_table.h"
 #include "processors/host/state.h"
 #include "processors/isolation/channel.h"
 #include "processors/isolation/sandbox.h"
@@ -233,21 +234,6 @@ struct guest_functions {
     const guest_instance& self = of(scope);
     return self.is_in_call ? self.made.partition_count(output) : 0;
   }
-
-  static constexpr millrace_host table{sizeof(millrace_host),
-                                       MILLRACE_PROCESSOR_ABI_VERSION,
-                                       MILLRACE_NEEDS_STATE | MILLRACE_NEEDS_TIMERS,
-                                       &emit,
-                                       &log,
-                                       &explain,
-                                       &state_get,
-                                       &state_put,
-                                       &state_seek,
-                                       &timer_set,
-                                       &timer_cancel,
-                                       &stream_time,
-                                       &metric,
-                                       &partition_count};
 };
 
 // The messages of the host, one after another.
@@ -314,7 +300,7 @@ class guest_loop {
     setup.option_count = static_cast<uint32_t>(options.size());
     setup.option_stride = sizeof(millrace_option);
     const int32_t status =
-        world_.code->table().create(&guest_functions::table, scope_of(made), &setup, &made.plugin);
+        world_.code->table().create(&host_table<guest_functions>, scope_of(made), &setup, &made.plugin);
     if (status != MILLRACE_OK) instances_.erase(id);
     done(status);
   }
