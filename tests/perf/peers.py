@@ -116,14 +116,22 @@ class Millrace(Broker):
             self.child.send_signal(signal.SIGTERM)
             self.child.wait(60)
 
+    def kill(self):
+        self.child.kill()
+        self.child.wait(60)
+
 
 class Kafka(Broker):
     name = "kafka"
     script = os.path.join(ROOT, "tests/peers/kafka/kafka")
 
+    def __init__(self, directory, settings=()):
+        super().__init__(directory)
+        self.settings = list(settings)
+
     def start(self):
         began = time.monotonic()
-        child = subprocess.Popen([self.script, "start", self.directory, str(self.port)], stdout=subprocess.DEVNULL)
+        child = subprocess.Popen([self.script, "start", self.directory, str(self.port), *self.settings], stdout=subprocess.DEVNULL)
         seconds = self.wait_for_answer(child, began)
         if child.wait(120):
             raise RuntimeError(f"kafka did not start; see {self.directory}")
@@ -133,6 +141,9 @@ class Kafka(Broker):
 
     def stop(self):
         subprocess.run([self.script, "stop", self.directory], check=True)
+
+    def kill(self):
+        subprocess.run([self.script, "kill", self.directory], check=True)
 
     @staticmethod
     def version():

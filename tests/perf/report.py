@@ -32,6 +32,21 @@ FIGURES = {
     "added_mib": ("resident memory added, MiB", 1, False),
     "total_mib": ("resident memory then, MiB", 0, False),
     "both_mib": ("resident memory, application included, MiB", 0, False),
+    "create_ms": ("until all are made, ms", 0, False),
+    "created_mib": ("resident memory when they are made, MiB", 0, False),
+    "produced_mib": ("resident memory when they were written to, MiB", 0, False),
+    "stop_ms": ("orderly stop, ms", 0, False),
+    "restart_ms": ("start to first answer, ms", 0, False),
+    "served_ms": ("start until every topic is described with its offsets, ms", 0, False),
+    "restart_cpu_s": ("CPU-s until then", 2, False),
+    "restarted_mib": ("resident memory after the start, MiB", 0, False),
+    "fill_mib_per_second": ("MiB/s when filled", 0, True),
+    "compacted_mib_per_second": ("MiB/s, of the log as it was", 1, True),
+    "compaction_cpu_s_per_gib": ("CPU-s per GiB, the other topic included", 2, False),
+    "alone_p50": ("ack p50 without it, ms", 2, False),
+    "alone_p99": ("ack p99 without it, ms", 2, False),
+    "meanwhile_p50": ("ack p50 meanwhile, ms", 2, False),
+    "meanwhile_p99": ("ack p99 meanwhile, ms", 2, False),
     "start_ms": ("start to first answer, ms", 1, False),
     "idle_mib": ("resident memory idle, MiB", 1, False),
     "idle_cpu_ms": ("CPU ms per idle second", 2, False),
@@ -135,6 +150,10 @@ out), once with its default guarantee and once with `exactly_once_v2`. Filter an
 200 B; counting has 6,000 keys and emits each new count; a record is counted once it is read, derived, by a consumer that
 sees committed records only. CPU and memory are those of the broker and the application together. Millrace's results
 are exactly once and on disk when they are read, input included.
+
+Partitions, restart and compaction (`tests/perf/topic_works.py`) are measured on brokers of their own, which have done
+nothing else and stay alone; `log.cleaner.backoff.ms` is 100 on both, so that compaction begins when it is due. Before each
+`kill -9` a little was written, which no checkpoint had seen.
 
 What an acknowledgement means differs: **millrace** has the record on disk (its default), **kafka** in the page cache
 (its default). **millrace, os** is a topic with `durability=os`, comparable with Kafka's default; **kafka, flush** is
