@@ -15,17 +15,7 @@ namespace millrace::broker {
 
 using runtime::task;
 
-namespace {
-
-deploy_outcome outcome_of(const processors::deployed_processor& p) {
-  return {.name = p.spec.name,
-          .code = p.code->name(),
-          .version = p.code->version(),
-          .content_hash = p.code->content_hash(),
-          .notes = {}};
-}
-
-}  // namespace
+namespace {}  // namespace
 
 // ---- What is refused -----------------------------------------------------------------------------------
 
@@ -199,6 +189,17 @@ task<result<void>> processor_control::commit(std::vector<storage::metadata_entry
   co_return result<void>();
 }
 
+task<result<void>> processor_control::add(stored_processor stored, processors::deployed_processor prepared) {
+  const std::string name = prepared.spec.name;
+  auto next = whole_.current().with(std::move(prepared));
+  if (!next) co_return fail(next.error());
+  std::vector<storage::metadata_entry> entries{entry_of(name, stored), pause_entry_of(name, false)};
+  const result<void> done = co_await commit(std::move(entries), std::move(*next));
+  if (!done) co_return fail(done.error());
+  whole_.stored_[name] = std::move(stored);
+  co_return result<void>();
+}
+
 task<result<deploy_outcome>> processor_control::deploy(processor_entry entry) {
   co_await turn_.acquire(1);
   const runtime::semaphore_units turn(turn_, 1);
@@ -221,15 +222,19 @@ task<result<deploy_outcome>> processor_control::deploy(processor_entry entry) {
   if (!prepared) co_return fail(prepared.error());
   deploy_outcome outcome = outcome_of(*prepared);
   stored.current = version_of(std::move(entry), *prepared);
-  auto next = whole_.current().with(std::move(*prepared));
-  if (!next) co_return fail(next.error());
-  std::vector<storage::metadata_entry> entries{entry_of(name, stored), pause_entry_of(name, false)};
-  const result<void> done = co_await commit(std::move(entries), std::move(*next));
+  const result<void> done = co_await add(std::move(stored), *std::move(prepared));
   if (!done) co_return fail(done.error());
-  whole_.stored_[name] = std::move(stored);
   log::info("processor deployed name={} code={} version={} content={}", name, outcome.code, outcome.version,
             outcome.content_hash);
   co_return outcome;
+}
+
+deploy_outcome processor_control::outcome_of(const processors::deployed_processor& p) {
+  return {.name = p.spec.name,
+          .code = p.code->name(),
+          .version = p.code->version(),
+          .content_hash = p.code->content_hash(),
+          .notes = {}};
 }
 
 stored_version processor_control::version_of(processor_entry entry, const processors::deployed_processor& p) {

@@ -157,6 +157,9 @@ class processor_control {
   result<void> check_new_topics(const processors::deployed_processor& p) const;
   runtime::task<result<void>> commit(std::vector<storage::metadata_entry> entries,
                                      processors::deployment now);
+  // What `prepare` has made of `stored` becomes one of the processors: durable, then real, and not paused.
+  runtime::task<result<void>> add(stored_processor stored, processors::deployed_processor prepared);
+  static deploy_outcome outcome_of(const processors::deployed_processor& p);
   static stored_version version_of(processor_entry entry, const processors::deployed_processor& p);
   runtime::task<result<deploy_outcome>> succeed(std::string name, processor_entry entry, std::string library,
                                                 std::vector<stored_version> earlier,

@@ -121,21 +121,13 @@ task<result<deploy_outcome>> processor_control::replay(std::string of, replay_re
   if (has_left)
     co_return fail(errc::invalid_config, "a processor {} has left its position: give the replay another name",
                    name);
-  deploy_outcome outcome{.name = name,
-                         .code = prepared->code->name(),
-                         .version = prepared->code->version(),
-                         .content_hash = prepared->code->content_hash(),
-                         .notes = {}};
+  deploy_outcome outcome = outcome_of(*prepared);
   if (!(prepared->code->table().traits & MILLRACE_DETERMINISTIC))
     outcome.notes.emplace_back(
         "Its library does not say that it is deterministic: another replay may give something else.");
   stored.current = version_of(*std::move(entry), *prepared);
-  auto next = whole_.current().with(std::move(*prepared));
-  if (!next) co_return fail(next.error());
-  std::vector<storage::metadata_entry> entries{entry_of(name, stored), pause_entry_of(name, false)};
-  const result<void> done = co_await commit(std::move(entries), std::move(*next));
+  const result<void> done = co_await add(std::move(stored), *std::move(prepared));
   if (!done) co_return fail(done.error());
-  whole_.stored_[name] = std::move(stored);
   log::info("replay begins name={} of={} content={}", name, of, outcome.content_hash);
   co_return outcome;
 }

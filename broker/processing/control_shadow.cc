@@ -68,11 +68,7 @@ task<result<deploy_outcome>> processor_control::shadow(processor_entry entry) {
   if (!entry.dead_letter.empty()) stored.current.entry.dead_letter += shadow_suffix;
   auto prepared = co_await prepare(stored, library);
   if (!prepared) co_return fail(prepared.error());
-  deploy_outcome outcome{.name = name,
-                         .code = prepared->code->name(),
-                         .version = prepared->code->version(),
-                         .content_hash = prepared->code->content_hash(),
-                         .notes = {}};
+  deploy_outcome outcome = outcome_of(*prepared);
   const std::set<uint32_t> versions = co_await state_versions(original);
   const result<void> fit = check_successor(*original, *prepared, versions, outcome.notes);
   if (!fit) co_return fail(fit.error());
@@ -84,12 +80,8 @@ task<result<deploy_outcome>> processor_control::shadow(processor_entry entry) {
   stored.earlier = {version_of(std::move(entry), *prepared)};
   processor_entry mapped = stored.current.entry;
   stored.current = version_of(std::move(mapped), *prepared);
-  auto next = whole_.current().with(std::move(*prepared));
-  if (!next) co_return fail(next.error());
-  std::vector<storage::metadata_entry> entries{entry_of(name, stored), pause_entry_of(name, false)};
-  const result<void> done = co_await commit(std::move(entries), std::move(*next));
+  const result<void> done = co_await add(std::move(stored), *std::move(prepared));
   if (!done) co_return fail(done.error());
-  whole_.stored_[name] = std::move(stored);
   log::info("shadow deployed name={} of={} content={}", name, of, outcome.content_hash);
   co_return outcome;
 }
