@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "processors/isolation/guest_process.h"
+#include "processors/isolation/sandbox.h"
 
 namespace millrace::processors {
 
@@ -98,7 +99,8 @@ std::optional<guest_process::answer> guest::ask(wire type) {
     return std::nullopt;
   }
   // Code that leaks is not to fail every record from here on.
-  const uint64_t memory = answer->status == MILLRACE_OK ? 0 : process_->memory_bytes();
+  const bool is_suspect = answer->status != MILLRACE_OK && limits_memory();
+  const uint64_t memory = is_suspect ? process_->memory_bytes() : 0;
   if (memory > processor_.spec.process_bytes_max / 4 * 3) {
     trouble_ = {trouble_kind::died,
                 fmt::format("its process had used up its memory: {} of process_bytes_max = {}", memory,

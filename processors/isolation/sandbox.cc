@@ -196,7 +196,11 @@ bool end_with_parent(int parent) {
 void limit_resources(uint64_t memory_bytes_max) {
   limit(RLIMIT_CORE, 0);
   limit(RLIMIT_NOFILE, 64);
-  if (!is_sanitized) limit(RLIMIT_AS, memory_bytes_max);
+  if (limits_memory()) limit(RLIMIT_AS, memory_bytes_max);
+}
+
+bool limits_memory() noexcept {
+  return !is_sanitized;
 }
 
 std::string enter_sandbox(sandbox_stage stage) {

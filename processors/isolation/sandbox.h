@@ -17,6 +17,8 @@ bool end_with_parent(int parent);
 
 // Memory (address space, bytes), no core files, few descriptors.
 void limit_resources(uint64_t memory_bytes_max);
+// Whether memory is limited indeed: sanitizers reserve terabytes of address space, and get them.
+bool limits_memory() noexcept;
 
 enum class sandbox_stage : uint8_t {
   loading,  // files may be opened for reading

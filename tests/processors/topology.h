@@ -327,7 +327,10 @@ inline implied failure_free(const topology& t, std::map<std::string, std::vector
     std::vector<seen_record> read = all.records[p.spec.input];
     size_t first = 0;
     if (p.spec.until) {
-      const auto end = static_cast<size_t>((*p.spec.until)[static_cast<size_t>(partition)]);
+      // A partition that only other roots have is empty in this picture.
+      const std::vector<int64_t>& until = *p.spec.until;
+      const auto at = static_cast<size_t>(partition);
+      const size_t end = at < until.size() ? static_cast<size_t>(until[at]) : 0;
       read.resize(std::min(read.size(), end));
       first = std::min(read.size(), static_cast<size_t>(p.spec.start.at));
       read.erase(read.begin(), read.begin() + static_cast<ptrdiff_t>(first));
