@@ -257,6 +257,8 @@ task<result<void>> spiller::close_active(partition_log& log, bool is_final) {
   auto synced = co_await (*file)->sync_all();
   if (!synced) co_return synced;
   segment& active = log.segments().back();
+  // Until what follows is saved: if the disk is full now, a checkpoint must not count on it.
+  active.is_dirty = true;
   if (active.has_sums) {
     active.sums->add(active.tail);
     if (is_final) active.sums->finish();
