@@ -553,6 +553,7 @@ TEST(topology_test, derived_topics_and_state_equal_a_failure_free_runs) {
             << " shadows with " << sum.compared << " records, " << sum.sent
             << " times records from one partition found in another, " << sum.apart << " calls apart"
             << std::endl;
+  if (runs < 50) return;  // too few for all of this to come up for certain
   EXPECT_GT(sum.crashes, runs / 2);
   EXPECT_GT(sum.sent, runs / 2);
   EXPECT_GT(sum.apart, runs / 2);
