@@ -446,7 +446,8 @@ class processor_adapter {
   static std::int32_t create(const millrace_host* host, millrace_scope* scope, const millrace_setup* raw,
                              void** out) noexcept {
     try {
-      const setup from(*raw, Traits::shape, logger(*host, scope));
+      const definition& shape = shape_at_run_time<Traits>(0);
+      const setup from(*raw, shape, logger(*host, scope));
       *out = new instance(*host, scope, from);
       return MILLRACE_OK;
     } catch (const std::exception& e) {
@@ -455,6 +456,16 @@ class processor_adapter {
       explain(host, scope, "the constructor threw something that is not a std::exception");
     }
     return MILLRACE_ERROR;
+  }
+
+  // Traits whose outputs and stores become known only when the object is loaded have declared_shape().
+  template <class T>
+  static auto shape_at_run_time(int) -> decltype(T::declared_shape()) {
+    return T::declared_shape();
+  }
+  template <class T>
+  static const definition& shape_at_run_time(long) {
+    return T::shape;
   }
 
   static void destroy(void* at) noexcept { delete static_cast<instance*>(at); }
