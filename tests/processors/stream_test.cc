@@ -1,4 +1,5 @@
-// The SDK's stream level, step by step, but for windows (stream_windows_test.cc) and joins (stream_join_test.cc).
+// The SDK's stream level, step by step, but for windows (stream_windows_test.cc) and joins
+// (stream_join_test.cc).
 #include <millrace/aggregates.h>
 #include <millrace/json.h>
 
@@ -27,7 +28,8 @@ void steps(topology& t) {
                          .filter([](const std::string& line) { return !line.empty(); })
                          .flat_map([](const optional_text& key, const std::string& line) {
                            std::vector<std::pair<std::string, std::string>> all;
-                           for (const char c : line) all.emplace_back(key.value_or("none"), std::string(1, c));
+                           for (const char c : line)
+                             all.emplace_back(key.value_or("none"), std::string(1, c));
                            return all;
                          });
   const auto [digits, small] =
@@ -126,9 +128,7 @@ TEST(stream_test, an_average_per_minute_takes_ten_lines) {
             "  4 aggregate (tumbling 1min, grace 10s, on close) [speeds] -> 5\n"
             "  5 map_values -> 6\n"
             "  6 to (averages)\n");
-  topology drawn("average \"2\"", "2", nullptr);
-  average(drawn);
-  EXPECT_EQ(drawn.graph(),
+  EXPECT_EQ(millrace::graph(&average, "average \"2\"", "2"),
             "digraph \"average \\\"2\\\"\" {\n"
             "  node [shape=box];\n"
             "  s0 [label=\"from\\nreadings\", shape=cylinder];\n"
@@ -166,8 +166,8 @@ TEST(stream_test, aggregates_without_a_window_are_tables) {
   EXPECT_EQ(h.values("counts").back(), millrace::encode(int64_t{3}));
   EXPECT_EQ(h.metrics().at("records_without_key"), 1);
   // As in Kafka's timestamped stores.
-  EXPECT_EQ(h.store("counts"), (harness::content{
-                                   {"a", millrace::encode(int64_t{30}) + millrace::encode(int64_t{3})}}));
+  EXPECT_EQ(h.store("counts"),
+            (harness::content{{"a", millrace::encode(int64_t{30}) + millrace::encode(int64_t{3})}}));
 }
 
 void with_headers(topology& t) {
@@ -220,8 +220,8 @@ TEST(stream_test, what_cannot_be_built_says_why) {
             "the processor does not start: a topology has one from(): a processor has one input topic");
   EXPECT_EQ(refusal<new_key>(),
             "the processor does not start: the key has changed: send the records to where they belong by it "
-            "(.to() an output with partition_by = \"key\", and a processor on that topic), or group_by(f, "
-            "within_partition)");
+            "(.to() an output with partition_by = \"key\", and a processor on that topic), or say "
+            "within_partition where it changes");
   EXPECT_EQ(refusal<same_store>(), "the processor does not start: two steps call their store \"counts\"");
   EXPECT_EQ(refusal<no_window>(),
             "the processor does not start: the size of a window must be between 1 ms and 1,000 years");
@@ -268,9 +268,8 @@ TEST(stream_test, entries_lie_as_the_documentation_says_and_go_when_they_are_clo
   harness h(table_of<windows>());
   h.feed({"k", "a", 25, {}});
   h.feed({"k", "b", 22, {}});
-  EXPECT_EQ(h.store("kept"),
-            (harness::content{{millrace::encode(millrace::ordered<int64_t>(20)) + "k",
-                               millrace::encode(int64_t{25}) + "ab"}}));
+  EXPECT_EQ(h.store("kept"), (harness::content{{millrace::encode(millrace::ordered<int64_t>(20)) + "k",
+                                                millrace::encode(int64_t{25}) + "ab"}}));
   h.feed({"other", "c", 34, {}});
   EXPECT_EQ(h.store("kept").size(), 2u);
   h.feed({"other", "d", 35, {}});

@@ -86,8 +86,7 @@ void sliding(millrace::topology& t) {
 void sessions(millrace::topology& t) {
   emitting(t, input_of(t).window(millrace::session(milliseconds(t.number("size", 1))),
                                  millrace::grace(milliseconds(t.number("grace", 0)))))
-      .aggregate("sums", std::string(), add,
-                 [](const std::string& a, const std::string& b) { return a + b; })
+      .aggregate("sums", std::string(), add, [](const std::string& a, const std::string& b) { return a + b; })
       .select_key([](const auto& key, const auto&) { return shown(key); })
       .to("results");
 }
@@ -139,8 +138,7 @@ expectation expected_time_windows(const std::vector<harness::input>& all, const 
       }
       auto& records = open[{start, *r.key}];
       records.insert(i);
-      if (!f.on_close)
-        want.results.push_back({*r.key, start, start + f.size, records, newest(all, records)});
+      if (!f.on_close) want.results.push_back({*r.key, start, start + f.size, records, newest(all, records)});
     }
   }
   return want;
@@ -226,8 +224,8 @@ expectation expected_sessions(const std::vector<harness::input>& all, const figu
     std::vector<session> merged;
     std::vector<session> others;
     for (const session& one : open) {
-      const bool is_near = one.key == *r.key && one.end + f.size >= r.timestamp_ms &&
-                           one.start - f.size <= r.timestamp_ms;
+      const bool is_near =
+          one.key == *r.key && one.end + f.size >= r.timestamp_ms && one.start - f.size <= r.timestamp_ms;
       (is_near ? merged : others).push_back(one);
     }
     for (const session& one : merged) {

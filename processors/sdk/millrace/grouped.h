@@ -1,4 +1,5 @@
-// millrace/grouped.h: aggregates by key, for <millrace/stream.h>: of all records so far (a table), or by window.
+// millrace/grouped.h: aggregates by key, for <millrace/stream.h>: of all records so far (a table), or by
+// window.
 //
 //     grouped.count("counts")                                    std::int64_t
 //     grouped.reduce("largest", [](double so_far, double next) { return std::max(so_far, next); })
@@ -38,7 +39,8 @@ auto folding(A initial, Add add) {
 }
 template <class V, class F>
 auto reducing(F f) {
-  return [f](const V* before, const auto&, const V& value) -> V { return before ? f(*before, value) : value; };
+  return
+      [f](const V* before, const auto&, const V& value) -> V { return before ? f(*before, value) : value; };
 }
 inline auto counting() {
   return [](const std::int64_t* before, const auto&, const auto&) -> std::int64_t {
@@ -62,8 +64,8 @@ class windowed_group {
   // One result for each window, when it is closed. It waits for a record that carries the time so far.
   windowed_group emit_on_close() const { return with_closing(true); }
   // Late records go to that output, as they came in; with time windows once for each window that they have
-  // missed, told by the header `millrace.window` as "<start>-<end>". Without it they are dropped. Counted they
-  // are in any case, as `<store>.late`.
+  // missed, told by the header `millrace.window` as "<start>-<end>". Without it they are dropped. Counted
+  // they are in any case, as `<store>.late`.
   windowed_group late_to(const std::string& output) const {
     windowed_group next = *this;
     next.late_output_ = output;
@@ -124,11 +126,14 @@ class grouped {
 
   // By windows of time: tumbling(), hopping(), sliding() or session().
   template <class Windows>
-  windowed_group<K, V, Windows> window(Windows windows, grace late = grace(std::chrono::milliseconds(0))) const {
+  windowed_group<K, V, Windows> window(Windows windows,
+                                       grace late = grace(std::chrono::milliseconds(0))) const {
     return windowed_group<K, V, Windows>(at_, windows, late);
   }
 
-  auto count(const std::string& store) const { return make<std::int64_t>(store, "count", detail::counting()); }
+  auto count(const std::string& store) const {
+    return make<std::int64_t>(store, "count", detail::counting());
+  }
   template <class F>
   auto reduce(const std::string& store, F f) const {
     return make<V>(store, "reduce", detail::reducing<V>(f));

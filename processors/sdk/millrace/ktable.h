@@ -45,9 +45,8 @@ decltype(auto) apply_both(F& f, const K& key, const A& a, const B& b) {
     return f(a, b);
 }
 template <class F, class K, class A, class B>
-using result_of_both =
-    std::decay_t<decltype(apply_both(std::declval<F&>(), std::declval<const K&>(), std::declval<const A&>(),
-                                     std::declval<const B&>()))>;
+using result_of_both = std::decay_t<decltype(apply_both(std::declval<F&>(), std::declval<const K&>(),
+                                                        std::declval<const A&>(), std::declval<const B&>()))>;
 
 template <class T>
 struct without_optional {
@@ -151,9 +150,7 @@ class ktable {
   ktable<K, R> combine(const char* what, const ktable<K, W>& with, F f) const {
     auto next = detail::behind<K, change<R>>(at_, what, false);
     at_.in->add_source(next.step, with.at().step);
-    const auto value = [](const auto& found) {
-      return found ? std::optional(found->value) : std::nullopt;
-    };
+    const auto value = [](const auto& found) { return found ? std::optional(found->value) : std::nullopt; };
     const auto time = [](const auto& found) { return found ? found->at_ms : INT64_MIN; };
     const auto send = [out = next.from](const K& k, change<R> made, const detail::moment& when,
                                         std::int64_t other_ms) {
@@ -185,8 +182,7 @@ template <class K, class V>
 auto stream<K, V>::to_table(const std::string& name) const {
   using key_type = typename detail::without_optional<K>::type;
   using value_type = typename detail::without_optional<V>::type;
-  if (at_.has_new_key)
-    throw failure("the key has changed: a table needs the records where they belong by it (group_by_key says how)");
+  at_.require_own_key();
   auto next = detail::behind<key_type, change<value_type>>(at_, "to_table", false);
   const detail::table_store<key_type, value_type> kept{at_.in->add_store(next.step, name)};
   at_.from->connect([kept, out = next.from](const K& k, const V& v, const detail::moment& when) {
@@ -206,11 +202,14 @@ template <class K, class V>
 template <class W, class F>
 auto stream<K, V>::join(const ktable<K, W>& with, F f) const {
   using R = detail::result_of_both<F, K, V, W>;
+  at_.require_own_key();
   auto next = detail::behind<K, R>(at_, "join", at_.has_new_key);
   at_.in->add_source(next.step, with.at().step);
-  at_.from->connect([f, get = with.get(), out = next.from](const K& k, const V& v, const detail::moment& when) {
-    if (const auto found = get(when.ctx(), k)) out->push(k, detail::apply_both(f, k, v, found->value), when);
-  });
+  at_.from->connect(
+      [f, get = with.get(), out = next.from](const K& k, const V& v, const detail::moment& when) {
+        if (const auto found = get(when.ctx(), k))
+          out->push(k, detail::apply_both(f, k, v, found->value), when);
+      });
   return stream<K, R>(next);
 }
 
@@ -218,13 +217,15 @@ template <class K, class V>
 template <class W, class F>
 auto stream<K, V>::left_join(const ktable<K, W>& with, F f) const {
   using R = detail::result_of_both<F, K, V, std::optional<W>>;
+  at_.require_own_key();
   auto next = detail::behind<K, R>(at_, "left_join", at_.has_new_key);
   at_.in->add_source(next.step, with.at().step);
-  at_.from->connect([f, get = with.get(), out = next.from](const K& k, const V& v, const detail::moment& when) {
-    const auto found = get(when.ctx(), k);
-    const std::optional<W> other = found ? std::optional<W>(found->value) : std::nullopt;
-    out->push(k, detail::apply_both(f, k, v, other), when);
-  });
+  at_.from->connect(
+      [f, get = with.get(), out = next.from](const K& k, const V& v, const detail::moment& when) {
+        const auto found = get(when.ctx(), k);
+        const std::optional<W> other = found ? std::optional<W>(found->value) : std::nullopt;
+        out->push(k, detail::apply_both(f, k, v, other), when);
+      });
   return stream<K, R>(next);
 }
 

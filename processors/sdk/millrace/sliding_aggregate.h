@@ -4,10 +4,12 @@
 // lies in it, the one that begins behind it, [t + 1, t + 1 + d]. An aggregate cannot be taken apart, so a new
 // window begins as a copy of a neighbour that holds the same records, which there always is:
 //
-//   - what [t - d, t] holds before t, the last window that begins before t - d holds; and it holds nothing else,
+//   - what [t - d, t] holds before t, the last window that begins before t - d holds; and it holds nothing
+//   else,
 //     if anything of it lies in [t - d, t] at all
 //   - what [t + 1, t + 1 + d] holds, the last window that begins at or before t holds; likewise
-//   - the last record before t, at p, has [p + 1, p + 1 + d] already, or that one was empty (if p is t - d - 1,
+//   - the last record before t, at p, has [p + 1, p + 1 + d] already, or that one was empty (if p is t - d -
+//   1,
 //     it is the first of these)
 //
 // For this to hold, closed windows stay, and take what comes late for them, unseen, until no record that is
@@ -127,7 +129,8 @@ class sliding_aggregate {
     const bool is_open = closing > when.of->stream_time_ms;
     if (one.is_new) {
       when.of->put(calendar_, calendar_key(to_remove, later(closing, 2 * d_ + 2), entry_key), {});
-      if (rules_.is_on_close && is_open) when.of->put(calendar_, calendar_key(to_close, closing, entry_key), {});
+      if (rules_.is_on_close && is_open)
+        when.of->put(calendar_, calendar_key(to_close, closing, entry_key), {});
     }
     if (!rules_.is_on_close && is_open)
       out_->push({key, {one.start_ms, later(one.start_ms, d_)}}, one.sum, when.at(one.newest_ms));

@@ -14,21 +14,21 @@
 //           .group_by_key()
 //           .window(millrace::tumbling(1min), millrace::grace(10s))
 //           .emit_on_close()
-//           .aggregate("speeds", millrace::mean(), [](double speed, millrace::mean m) { return m.add(speed); })
-//           .map_values([](const millrace::mean& m) { return m.value(); })
-//           .to("averages");
+//           .aggregate("speeds", millrace::mean(), [](double speed, millrace::mean m) { return m.add(speed);
+//           }) .map_values([](const millrace::mean& m) { return m.value(); }) .to("averages");
 //     }
 //
 //     MILLRACE_TOPOLOGY(build, "average-speed", "1.0")
 //
-// Functions get (key, value), or only the value if they take one argument. They are functions of what they get
-// and nothing else, as rule 5 of millrace_processor.h wants it; to keep something, aggregate.
+// Functions get (key, value), or only the value if they take one argument. They are functions of what they
+// get and nothing else, as rule 5 of millrace_processor.h wants it; to keep something, aggregate.
 //
 // A record keeps its timestamp; a result of several records has the largest of theirs, a result of a join the
 // larger of the two, as in Kafka Streams. A key that a step has changed is no longer the one that put the
 // record into its partition. What keeps state by key then wants the records sent to where they belong first:
 // .to("by-road"), deployed with partition_by = "key", and a processor on that topic. Where all records of a
-// key are in one partition all the same, .group_by(f, millrace::within_partition) says so.
+// key are in one partition all the same, .group_by(f, millrace::within_partition), or select_key() likewise,
+// says so.
 #pragma once
 
 #include <array>
@@ -114,13 +114,14 @@ class stream {
     return stream<K, V2>(next);
   }
 
+  // Under the key that `f` gives.
   template <class F, class K2 = detail::result_of<F, K, V>>
   stream<K2, V> select_key(F f) const {
-    auto next = detail::behind<K2, V>(at_, "select_key", true);
-    at_.from->connect([f, out = next.from](const K& k, const V& v, const detail::moment& when) {
-      out->push(detail::apply_to(f, k, v), v, when);
-    });
-    return stream<K2, V>(next);
+    return with_key<K2>(std::move(f), true);
+  }
+  template <class F, class K2 = detail::result_of<F, K, V>>
+  stream<K2, V> select_key(F f, within_partition_t) const {
+    return with_key<K2>(std::move(f), false);
   }
 
   // One stream for each condition: a record goes to the first that holds for it, or nowhere.
@@ -150,16 +151,13 @@ class stream {
   // Records of one key belong together from here on. Null keys (of a std::optional<...>) have no place there:
   // they are dropped and counted as `records_without_key`.
   auto group_by_key() const {
-    if (at_.has_new_key)
-      throw failure(
-          "the key has changed: send the records to where they belong by it (.to() an output with "
-          "partition_by = \"key\", and a processor on that topic), or group_by(f, within_partition)");
+    at_.require_own_key();
     return group("group_by_key");
   }
   // The same by another key, for input whose partitions suit that key as well.
   template <class F>
   auto group_by(F f, within_partition_t) const {
-    return select_key(std::move(f)).group("group_by");
+    return select_key(std::move(f), within_partition).group("group_by");
   }
 
   // To an output, by its name in the deployment.
@@ -217,15 +215,25 @@ class stream {
   std::array<stream, sizeof...(Conditions)> branch_into(Way way, std::index_sequence<Numbers...>,
                                                         Conditions... conditions) const {
     std::array<stream, sizeof...(Conditions)> ways{stream(way(Numbers))...};
-    at_.from->connect([conditions = std::make_tuple(conditions...), outs = std::array{ways[Numbers].at_.from...}](
-                          const K& k, const V& v, const detail::moment& when) {
-      const bool unused = ((detail::apply_to(std::get<Numbers>(conditions), k, v)
-                                ? (outs[Numbers]->push(k, v, when), true)
-                                : false) ||
-                           ...);
+    at_.from->connect([conditions = std::make_tuple(conditions...),
+                       outs = std::array{ways[Numbers].at_.from...}](const K& k, const V& v,
+                                                                     const detail::moment& when) {
+      const bool unused =
+          ((detail::apply_to(std::get<Numbers>(conditions), k, v) ? (outs[Numbers]->push(k, v, when), true)
+                                                                  : false) ||
+           ...);
       static_cast<void>(unused);
     });
     return ways;
+  }
+
+  template <class K2, class F>
+  stream<K2, V> with_key(F f, bool is_new) const {
+    auto next = detail::behind<K2, V>(at_, "select_key", is_new);
+    at_.from->connect([f, out = next.from](const K& k, const V& v, const detail::moment& when) {
+      out->push(detail::apply_to(f, k, v), v, when);
+    });
+    return stream<K2, V>(next);
   }
 
   auto group(const char* what) const {
@@ -255,8 +263,8 @@ stream<K, V> topology::from(const std::string& topic) {
   detail::place<K, V> at{this, std::make_shared<detail::port<K, V>>(),
                          add_step({"from", topic, {}, {}, true}), false};
   set_source([out = at.from](const record& one, const detail::moment& when) {
-    out->push(detail::nullable<K>::decode(one.key(), "key"), detail::nullable<V>::decode(one.value(), "value"),
-              when);
+    out->push(detail::nullable<K>::decode(one.key(), "key"),
+              detail::nullable<V>::decode(one.value(), "value"), when);
   });
   return stream<K, V>(at);
 }

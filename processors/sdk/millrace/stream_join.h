@@ -4,14 +4,14 @@
 //                   [](const payment& p, const order& o) { return ...; })
 //
 // Records of one key meet if the other's timestamp is at most so far from this one's. join() gives f(value,
-// other's value) for each pair, when the second of them comes; left_join() also f(value, std::nullopt) for each
-// that has met nobody, outer_join() the same for either side: once nobody can come any more. A record waits
-// for partners until the stream time is more than the window and the grace behind it; one that comes later
-// than that is late: dropped, and counted as `<name>.late`.
+// other's value) for each pair, when the second of them comes; left_join() also f(value, std::nullopt) for
+// each that has met nobody, outer_join() the same for either side: once nobody can come any more. A record
+// waits for partners until the stream time is more than the window and the grace behind it; one that comes
+// later than that is late: dropped, and counted as `<name>.late`.
 //
 // Three stores: `<name>-left` and `<name>-right`, by key first (timestamp, offset, number of the record among
-// those that an input record has led to), whose values are the timestamp (8), 1 if it has met somebody (1) and
-// the value; and `<name>-calendar`.
+// those that an input record has led to), whose values are the timestamp (8), 1 if it has met somebody (1)
+// and the value; and `<name>-calendar`.
 #pragma once
 
 #include <algorithm>
@@ -43,7 +43,8 @@ struct join_windows {
   }
   template <class Rep, class Period>
   join_windows after(std::chrono::duration<Rep, Period> span) const {
-    return {before_ms, checked(std::chrono::duration_cast<std::chrono::milliseconds>(span).count()), grace_ms};
+    return {before_ms, checked(std::chrono::duration_cast<std::chrono::milliseconds>(span).count()),
+            grace_ms};
   }
   std::string text() const {
     return "within -" + detail::span_text(before_ms) + " and +" + detail::span_text(after_ms) + ", grace " +
@@ -51,7 +52,8 @@ struct join_windows {
   }
 
   static std::int64_t checked(std::int64_t ms) {
-    if (ms < 0 || ms > detail::window_ms_max) throw failure("a join's window must be between 0 and 1,000 years");
+    if (ms < 0 || ms > detail::window_ms_max)
+      throw failure("a join's window must be between 0 and 1,000 years");
     return ms;
   }
 };
@@ -125,8 +127,8 @@ class windowed_join {
     const std::string key_bytes = encode(key);
     const std::string prefix = key_prefix(key_bytes);
     bool has_met = false;
-    for (auto found = first_with(when.ctx(), others.kept, key_first_key(key_bytes, earlier(t, mine.look_back_ms)),
-                                 prefix);
+    for (auto found = first_with(when.ctx(), others.kept,
+                                 key_first_key(key_bytes, earlier(t, mine.look_back_ms)), prefix);
          found; found = next_with(when.ctx(), others.kept, found->key, prefix)) {
       const std::int64_t other_t = time_of(found->key, 0);
       if (other_t > later(t, mine.reach_ms)) break;
@@ -174,19 +176,18 @@ class windowed_join {
 };
 
 template <class R, class K, class V, class W, class F>
-stream<K, R> join_streams(const char* what, const place<K, V>& left, const place<K, W>& right, join_windows in,
-                          const std::string& name, bool is_left, bool is_outer, F f) {
-  if (left.has_new_key || right.has_new_key)
-    throw failure(
-        "the key has changed: a join needs the records where they belong by it (group_by_key says how)");
+stream<K, R> join_streams(const char* what, const place<K, V>& left, const place<K, W>& right,
+                          join_windows in, const std::string& name, bool is_left, bool is_outer, F f) {
+  left.require_own_key();
+  right.require_own_key();
   if (left.in != right.in) throw failure("a join of two topologies");
   auto next = behind<K, R>(left, what, false, in.text());
   left.in->add_source(next.step, right.step);
   const store mine = left.in->add_store(next.step, name + "-left");
   const store others = left.in->add_store(next.step, name + "-right");
   const store calendar = left.in->add_store(next.step, name + "-calendar");
-  const auto one = std::make_shared<windowed_join<K, V, W, R, F>>(in, is_left, is_outer, mine, others, calendar,
-                                                                  name, next.from, std::move(f));
+  const auto one = std::make_shared<windowed_join<K, V, W, R, F>>(in, is_left, is_outer, mine, others,
+                                                                  calendar, name, next.from, std::move(f));
   left.from->connect([one](const K& k, const V& v, const moment& when) { one->take_left(k, v, when); });
   right.from->connect([one](const K& k, const W& w, const moment& when) { one->take_right(k, w, when); });
   left.in->add_due_work([one](work& of, std::uint64_t bytes_max) { one->close_due(of, bytes_max); });
@@ -199,33 +200,30 @@ template <class K, class V>
 template <class W, class F>
 auto stream<K, V>::join(const stream<K, W>& with, join_windows in, const std::string& name, F f) const {
   using R = detail::result_of_both<F, K, V, W>;
-  return detail::join_streams<R>(
-      "join", at_, with.at(), in, name, false, false,
-      [f](const K& k, const std::optional<V>& a, const std::optional<W>& b) -> R {
-        return detail::apply_both(f, k, *a, *b);
-      });
+  return detail::join_streams<R>("join", at_, with.at(), in, name, false, false,
+                                 [f](const K& k, const std::optional<V>& a, const std::optional<W>& b) -> R {
+                                   return detail::apply_both(f, k, *a, *b);
+                                 });
 }
 
 template <class K, class V>
 template <class W, class F>
 auto stream<K, V>::left_join(const stream<K, W>& with, join_windows in, const std::string& name, F f) const {
   using R = detail::result_of_both<F, K, V, std::optional<W>>;
-  return detail::join_streams<R>(
-      "left_join", at_, with.at(), in, name, true, false,
-      [f](const K& k, const std::optional<V>& a, const std::optional<W>& b) -> R {
-        return detail::apply_both(f, k, *a, b);
-      });
+  return detail::join_streams<R>("left_join", at_, with.at(), in, name, true, false,
+                                 [f](const K& k, const std::optional<V>& a, const std::optional<W>& b) -> R {
+                                   return detail::apply_both(f, k, *a, b);
+                                 });
 }
 
 template <class K, class V>
 template <class W, class F>
 auto stream<K, V>::outer_join(const stream<K, W>& with, join_windows in, const std::string& name, F f) const {
   using R = detail::result_of_both<F, K, std::optional<V>, std::optional<W>>;
-  return detail::join_streams<R>(
-      "outer_join", at_, with.at(), in, name, true, true,
-      [f](const K& k, const std::optional<V>& a, const std::optional<W>& b) -> R {
-        return detail::apply_both(f, k, a, b);
-      });
+  return detail::join_streams<R>("outer_join", at_, with.at(), in, name, true, true,
+                                 [f](const K& k, const std::optional<V>& a, const std::optional<W>& b) -> R {
+                                   return detail::apply_both(f, k, a, b);
+                                 });
 }
 
 }  // namespace sdk_v1

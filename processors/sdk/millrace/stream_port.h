@@ -62,8 +62,8 @@ decltype(auto) apply_to(F& f, const K& key, const V& value) {
     return f(value);
 }
 template <class F, class K, class V>
-using result_of = std::decay_t<decltype(apply_to(std::declval<F&>(), std::declval<const K&>(),
-                                                 std::declval<const V&>()))>;
+using result_of =
+    std::decay_t<decltype(apply_to(std::declval<F&>(), std::declval<const K&>(), std::declval<const V&>()))>;
 
 // Where a step's records come out. It owns, by what is connected, the steps behind it.
 template <class K, class V>
@@ -89,6 +89,14 @@ struct place {
   port_ptr<K, V> from;
   std::size_t step;
   bool has_new_key;  // the key is not the one that put the record into its partition
+
+  // Before what keeps state by key.
+  void require_own_key() const {
+    if (has_new_key)
+      throw failure(
+          "the key has changed: send the records to where they belong by it (.to() an output with "
+          "partition_by = \"key\", and a processor on that topic), or say within_partition where it changes");
+  }
 };
 
 // Adds a step behind `at` that gives <K2, V2>.

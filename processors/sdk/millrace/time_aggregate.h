@@ -26,8 +26,13 @@ struct window_rules {
 template <class K, class V, class A, class Fold>
 class time_aggregate {
  public:
-  time_aggregate(time_windows windows, window_rules rules, store kept, port_ptr<windowed<K>, A> out, Fold fold)
-      : windows_(windows), rules_(std::move(rules)), kept_(kept), out_(std::move(out)), fold_(std::move(fold)) {}
+  time_aggregate(time_windows windows, window_rules rules, store kept, port_ptr<windowed<K>, A> out,
+                 Fold fold)
+      : windows_(windows),
+        rules_(std::move(rules)),
+        kept_(kept),
+        out_(std::move(out)),
+        fold_(std::move(fold)) {}
 
   void take(const K& key, const V& value, const moment& when) const {
     const std::string key_bytes = encode(key);

@@ -6,8 +6,8 @@
 //     MILLRACE_TOPOLOGY(build, "large-amounts", "1.0")
 //
 // which is called once when the object is loaded, to learn the names of outputs and stores, and once more for
-// each partition. So it must make the same steps each time; what differs by deployment comes from option() and
-// number(), and may change figures, not names.
+// each partition. So it must make the same steps each time; what differs by deployment comes from option()
+// and number(), and may change figures, not names.
 #pragma once
 
 #include <cstddef>
@@ -60,8 +60,8 @@ struct moment {
   moment at(std::int64_t when_ms) const { return {of, when_ms, is_input}; }
 };
 
-// What time brings up: windows to be closed, entries to be removed. Works off what is due, the earliest first,
-// until nothing is or `of.spent_bytes` has come to the limit.
+// What time brings up: windows to be closed, entries to be removed. Works off what is due, the earliest
+// first, until nothing is or `of.spent_bytes` has come to the limit.
 using due_work = std::function<void(work& of, std::uint64_t bytes_max)>;
 
 // For one input record, so much is worked off. What is left waits for the next that carries the time on, or
@@ -313,6 +313,13 @@ inline std::string describe(void (*build)(topology&), const char* name = "topolo
   return steps.describe();
 }
 
+// The same as a graph for Graphviz.
+inline std::string graph(void (*build)(topology&), const char* name = "topology", const char* version = "") {
+  topology steps(name, version, nullptr);
+  build(steps);
+  return steps.graph();
+}
+
 // Everything that MILLRACE_TOPOLOGY needs, for a function.
 template <void (*Build)(topology&), class Names>
 struct topology_traits {
@@ -342,10 +349,15 @@ struct topology_traits {
 #define MILLRACE_TOPOLOGY(build_function, topology_name, topology_version)                            \
   namespace {                                                                                         \
   struct millrace_topology_names {                                                                    \
-    static const char* name() { return topology_name; }                                               \
-    static const char* version() { return topology_version; }                                         \
+    static const char* name() {                                                                       \
+      return topology_name;                                                                           \
+    }                                                                                                 \
+    static const char* version() {                                                                    \
+      return topology_version;                                                                        \
+    }                                                                                                 \
   };                                                                                                  \
   }                                                                                                   \
   extern "C" MILLRACE_PROCESSOR_EXPORT const millrace_processor* millrace_processor_entry(uint32_t) { \
-    return ::millrace::topology_entry<::millrace::topology_traits<&build_function, millrace_topology_names>>(); \
+    return ::millrace::topology_entry<                                                                \
+        ::millrace::topology_traits<&build_function, millrace_topology_names>>();                     \
   }

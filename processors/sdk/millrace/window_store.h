@@ -1,5 +1,5 @@
-// millrace/window_store.h: how the stream level lays its stores out. Anybody who reads a changelog meets these
-// bytes; docs/streams.md tells them again, with an example.
+// millrace/window_store.h: how the stream level lays its stores out. Anybody who reads a changelog meets
+// these bytes; docs/streams.md tells them again, with an example.
 //
 //   by time first   start (8) | key                          tumbling and hopping windows
 //   by key first    key size (4) | key | time (8) | time (8)  sessions (end, start), sliding windows (start),
@@ -7,8 +7,9 @@
 //   calendar        what (1) | time (8) | entry's key         what is to happen to an entry once the stream
 //                                                            time has come there; empty values
 //
-// Times are ordered<int64>: big-endian with the sign bit flipped, so that bytes sort as times do. Values begin
-// with 8 bytes, big-endian: the largest timestamp among the records in them (as in Kafka's timestamped stores).
+// Times are ordered<int64>: big-endian with the sign bit flipped, so that bytes sort as times do. Values
+// begin with 8 bytes, big-endian: the largest timestamp among the records in them (as in Kafka's timestamped
+// stores).
 #pragma once
 
 #include <cstdint>
@@ -136,8 +137,8 @@ inline std::optional<copied_entry> next_with(const context& in, store from, std:
   return copy_of(found);
 }
 
-// Takes what is due out of a calendar, the earliest first, and calls `act(entry's key)` for each, until nothing
-// is due or so much has been done for the record at hand.
+// Takes what is due out of a calendar, the earliest first, and calls `act(entry's key)` for each, until
+// nothing is due or so much has been done for the record at hand.
 template <class Act>
 void work_off(work& of, std::uint64_t bytes_max, store calendar, char what, Act act) {
   const std::string prefix(1, what);
