@@ -18,7 +18,7 @@
 #include "ktable.h"
 #include "session_aggregate.h"
 #include "sliding_aggregate.h"
-#include "stream.h"
+#include "stream_steps.h"
 #include "time_aggregate.h"
 #include "windows.h"
 

@@ -15,7 +15,7 @@
 #include <type_traits>
 #include <utility>
 
-#include "stream.h"
+#include "stream_steps.h"
 #include "window_store.h"
 
 namespace millrace {

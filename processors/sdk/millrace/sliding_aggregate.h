@@ -26,6 +26,7 @@
 #include <vector>
 
 #include "stream_port.h"
+#include "stream_steps.h"
 #include "time_aggregate.h"
 #include "window_store.h"
 #include "windows.h"

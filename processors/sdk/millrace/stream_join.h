@@ -23,7 +23,7 @@
 #include <utility>
 
 #include "ktable.h"
-#include "stream.h"
+#include "stream_steps.h"
 #include "window_store.h"
 #include "windows.h"
 

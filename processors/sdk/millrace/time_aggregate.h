@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "stream_port.h"
+#include "stream_steps.h"
 #include "window_store.h"
 #include "windows.h"
 

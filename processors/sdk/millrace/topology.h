@@ -80,7 +80,7 @@ class topology {
 
   // The input: records whose keys are K and values V, in serde's terms; std::optional<T> where they may be
   // null. The topic itself is what the deployment says; `topic` is for people. Once only, since a processor
-  // has one input topic. Without K the keys are any bytes, or none. Defined in stream.h.
+  // has one input topic. Without K the keys are any bytes, or none. Defined in stream_steps.h.
   template <class K, class V>
   stream<K, V> from(const std::string& topic);
   template <class V>
