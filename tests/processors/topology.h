@@ -11,6 +11,7 @@
 #include "base/prng.h"
 #include "tests/processors/guest_kit.h"
 #include "tests/processors/stateful_kit.h"
+#include "tests/processors/stream_codes.h"
 
 namespace millrace::processors::kit {
 
@@ -159,8 +160,13 @@ struct next_tally_traits {
 
 // What a topology begins with.
 inline const code_list& all_codes() {
-  static const code_list all{code_of<appender_traits>(), code_of<forker_traits>(), code_of<tally_traits>(),
-                             code_of<scatterer_traits>(), code_of<windows_traits>()};
+  static const code_list all{code_of<appender_traits>(),
+                             code_of<forker_traits>(),
+                             code_of<tally_traits>(),
+                             code_of<scatterer_traits>(),
+                             code_of<windows_traits>(),
+                             code_of_steps<windowed_counts, windowed_counts_names>(),
+                             code_of_steps<joined, joined_names>()};
   return all;
 }
 // And what may run later.
@@ -342,6 +348,7 @@ inline implied failure_free(const topology& t, std::map<std::string, std::vector
       for (size_t i = 0; i < read.size(); ++i)
         if (!read[i].headers.empty()) input[i].headers.emplace_back("by", read[i].headers);
     }
+    h.start_at(static_cast<int64_t>(first));
     h.feed_all(input, seed);
     for (const auto& [output, topic] : p.spec.outputs) {
       auto& records = all.records[topic];  // stays empty if they are sent
@@ -356,7 +363,7 @@ inline implied failure_free(const topology& t, std::map<std::string, std::vector
     if (!p.spec.dead_letter.empty()) {
       auto& dead = all.records[p.spec.dead_letter];
       for (const auto& f : h.failures()) {
-        seen_record r = read[static_cast<size_t>(f.offset)];
+        seen_record r = read[static_cast<size_t>(f.offset) - first];
         r.headers += shown_name(p.spec) + f.why + p.spec.input;
         dead.push_back(r);
       }

@@ -146,12 +146,12 @@ class grouped {
  private:
   template <class A, class Fold>
   ktable<K, A> make(const std::string& store, const char* what, Fold fold) const {
-    auto next = detail::behind<K, change<A>>(at_, what, false);
+    auto next = detail::behind<K, table_change<A>>(at_, what, false);
     const detail::table_store<K, A> kept{at_.in->add_store(next.step, store)};
     at_.from->connect([kept, fold, out = next.from](const K& k, const V& v, const detail::moment& when) {
       const auto before = kept.get(when.ctx(), k);
-      change<A> made{before ? std::optional<A>(before->value) : std::nullopt,
-                     fold(before ? &before->value : nullptr, k, v)};
+      table_change<A> made{before ? std::optional<A>(before->value) : std::nullopt,
+                           fold(before ? &before->value : nullptr, k, v)};
       const auto later = when.at(std::max(when.timestamp_ms, before ? before->at_ms : INT64_MIN));
       kept.put(later, k, made.now);
       out->push(k, made, later);

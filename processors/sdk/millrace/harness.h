@@ -179,6 +179,8 @@ class harness {
   const std::vector<failed>& failures() const { return failures_; }
   const std::vector<std::string>& log() const { return log_; }
   const std::map<std::string, double>& metrics() const { return metrics_; }
+  // Gives the next record that offset.
+  void start_at(std::int64_t offset) { next_offset_ = offset; }
   // Offset of the next record.
   std::int64_t next_offset() const { return next_offset_; }
 

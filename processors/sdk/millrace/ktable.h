@@ -23,7 +23,7 @@ inline namespace sdk_v1 {
 
 // What a table held under a key, and what it holds from now on.
 template <class V>
-struct change {
+struct table_change {
   std::optional<V> before;
   std::optional<V> now;
 };
@@ -82,12 +82,12 @@ class ktable {
  public:
   using look_up = std::function<std::optional<detail::dated<V>>(const context&, const K&)>;
 
-  ktable(detail::place<K, change<V>> at, look_up get) : at_(std::move(at)), get_(std::move(get)) {}
+  ktable(detail::place<K, table_change<V>> at, look_up get) : at_(std::move(at)), get_(std::move(get)) {}
 
   // Its changes: what each key holds from now on, std::nullopt if it is gone.
   stream<K, std::optional<V>> to_stream() const {
     auto next = detail::behind<K, std::optional<V>>(at_, "to_stream", false);
-    at_.from->connect([out = next.from](const K& k, const change<V>& c, const detail::moment& when) {
+    at_.from->connect([out = next.from](const K& k, const table_change<V>& c, const detail::moment& when) {
       out->push(k, c.now, when);
     });
     return stream<K, std::optional<V>>(next);
@@ -127,16 +127,17 @@ class ktable {
     });
   }
 
-  const detail::place<K, change<V>>& at() const { return at_; }
+  const detail::place<K, table_change<V>>& at() const { return at_; }
   const look_up& get() const { return get_; }
 
  private:
   // f(key, value) gives std::optional<V2>.
   template <class V2, class F>
   ktable<K, V2> derive(const char* what, F f) const {
-    auto next = detail::behind<K, change<V2>>(at_, what, false);
-    at_.from->connect([f, out = next.from](const K& k, const change<V>& c, const detail::moment& when) {
-      const change<V2> made{c.before ? f(k, *c.before) : std::nullopt, c.now ? f(k, *c.now) : std::nullopt};
+    auto next = detail::behind<K, table_change<V2>>(at_, what, false);
+    at_.from->connect([f, out = next.from](const K& k, const table_change<V>& c, const detail::moment& when) {
+      const table_change<V2> made{c.before ? f(k, *c.before) : std::nullopt,
+                                  c.now ? f(k, *c.now) : std::nullopt};
       if (made.before || made.now) out->push(k, made, when);
     });
     return ktable<K, V2>(next, [f, get = get_](const context& ctx, const K& k) {
@@ -148,24 +149,26 @@ class ktable {
 
   template <class R, class W, class F>
   ktable<K, R> combine(const char* what, const ktable<K, W>& with, F f) const {
-    auto next = detail::behind<K, change<R>>(at_, what, false);
+    auto next = detail::behind<K, table_change<R>>(at_, what, false);
     at_.in->add_source(next.step, with.at().step);
     const auto value = [](const auto& found) { return found ? std::optional(found->value) : std::nullopt; };
     const auto time = [](const auto& found) { return found ? found->at_ms : INT64_MIN; };
-    const auto send = [out = next.from](const K& k, change<R> made, const detail::moment& when,
+    const auto send = [out = next.from](const K& k, table_change<R> made, const detail::moment& when,
                                         std::int64_t other_ms) {
       if (made.before || made.now) out->push(k, made, when.at(std::max(when.timestamp_ms, other_ms)));
     };
-    at_.from->connect([=, get = with.get()](const K& k, const change<V>& c, const detail::moment& when) {
-      const auto other = get(when.ctx(), k);
-      const std::optional<W> w = value(other);
-      send(k, {f(k, c.before, w), f(k, c.now, w)}, when, time(other));
-    });
-    with.at().from->connect([=, get = get_](const K& k, const change<W>& c, const detail::moment& when) {
-      const auto other = get(when.ctx(), k);
-      const std::optional<V> v = value(other);
-      send(k, {f(k, v, c.before), f(k, v, c.now)}, when, time(other));
-    });
+    at_.from->connect(
+        [=, get = with.get()](const K& k, const table_change<V>& c, const detail::moment& when) {
+          const auto other = get(when.ctx(), k);
+          const std::optional<W> w = value(other);
+          send(k, {f(k, c.before, w), f(k, c.now, w)}, when, time(other));
+        });
+    with.at().from->connect(
+        [=, get = get_](const K& k, const table_change<W>& c, const detail::moment& when) {
+          const auto other = get(when.ctx(), k);
+          const std::optional<V> v = value(other);
+          send(k, {f(k, v, c.before), f(k, v, c.now)}, when, time(other));
+        });
     return ktable<K, R>(next, [=, left = get_, right = with.get()](const context& ctx, const K& k) {
       const auto a = left(ctx, k);
       const auto b = right(ctx, k);
@@ -174,7 +177,7 @@ class ktable {
     });
   }
 
-  detail::place<K, change<V>> at_;
+  detail::place<K, table_change<V>> at_;
   look_up get_;
 };
 
@@ -183,13 +186,13 @@ auto stream<K, V>::to_table(const std::string& name) const {
   using key_type = typename detail::without_optional<K>::type;
   using value_type = typename detail::without_optional<V>::type;
   at_.require_own_key();
-  auto next = detail::behind<key_type, change<value_type>>(at_, "to_table", false);
+  auto next = detail::behind<key_type, table_change<value_type>>(at_, "to_table", false);
   const detail::table_store<key_type, value_type> kept{at_.in->add_store(next.step, name)};
   at_.from->connect([kept, out = next.from](const K& k, const V& v, const detail::moment& when) {
     const std::optional<key_type> key(k);
     if (!key) return when.ctx().count("records_without_key");
     const auto before = kept.get(when.ctx(), *key);
-    const change<value_type> made{before ? std::optional(before->value) : std::nullopt, v};
+    const table_change<value_type> made{before ? std::optional(before->value) : std::nullopt, v};
     if (!made.before && !made.now) return;
     kept.put(when, *key, made.now);
     out->push(*key, made, when);
