@@ -175,10 +175,6 @@ expectation expected_sliding(const std::vector<harness::input>& all, const figur
       if (f.on_close) say(id.second, id.first);
       open.erase(id);
     }
-    if (!is_open(t)) {
-      want.late.insert(i);
-      continue;
-    }
     accepted.push_back(i);
     std::set<int64_t> starts;
     for (const int k : accepted) {
@@ -186,6 +182,12 @@ expectation expected_sliding(const std::vector<harness::input>& all, const figur
       if (*o.key != *r.key) continue;
       starts.insert(o.timestamp_ms - d);
       if (!records_in(*r.key, o.timestamp_ms + 1).empty()) starts.insert(o.timestamp_ms + 1);
+    }
+    if (std::none_of(starts.begin(), starts.end(),
+                     [&](int64_t start) { return start <= t && t <= start + d && is_open(start); })) {
+      accepted.pop_back();
+      want.late.insert(i);
+      continue;
     }
     for (const int64_t start : starts) {
       const bool is_new = known.insert({start, *r.key}).second;
@@ -240,8 +242,8 @@ expectation expected_sessions(const std::vector<harness::input>& all, const figu
     std::sort(merged.begin(), merged.end(), [](const auto& a, const auto& b) { return a.start < b.start; });
     if (!f.on_close) {
       for (const session& one : merged)
-        if (one.start != whole.start || one.end != whole.end || merged.size() > 1)
-          want.results.push_back({one.key, one.start, one.end, {}, r.timestamp_ms});
+        if (whole.start != r.timestamp_ms || whole.end != r.timestamp_ms)
+          want.results.push_back({one.key, one.start, one.end, {}, one.end});
       want.results.push_back({whole.key, whole.start, whole.end, whole.records, whole.end});
     }
     open = others;

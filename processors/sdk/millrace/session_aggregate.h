@@ -1,8 +1,8 @@
 // millrace/session_aggregate.h: aggregates by session. For <millrace/stream.h>.
 //
 // Two stores: the sessions, by key first (end, start), and `<name>-calendar`. A record extends the sessions
-// that it is near enough to, and makes one of them all; on update, the results under the old bounds are taken
-// back with a null, as Kafka Streams does.
+// that it is near enough to, and makes one of them all; on update, the results so far are taken back with
+// nulls, as Kafka Streams does: even if the bounds stay, unless all records have one timestamp.
 #pragma once
 
 #include <algorithm>
@@ -63,12 +63,14 @@ class session_aggregate {
     const A now = fold_(sum ? &*sum : nullptr, key, value);
     const bool has_moved =
         merged.size() != 1 || merged[0].start_ms != whole.start_ms || merged[0].end_ms != whole.end_ms;
-    if (has_moved) {
-      for (std::size_t i = 0; i < merged.size(); ++i) {
+    const bool is_alone = whole.start_ms == t && whole.end_ms == t;
+    for (std::size_t i = 0; i < merged.size(); ++i) {
+      if (has_moved) {
         when.of->erase(kept_, old_entries[i]);
         when.of->erase(calendar_, calendar_key(to_close, closing_time(merged[i].end_ms), old_entries[i]));
-        if (!rules_.is_on_close) out_->push({key, merged[i]}, std::nullopt, when);
       }
+      if (!rules_.is_on_close && !is_alone)
+        out_->push({key, merged[i]}, std::nullopt, when.at(merged[i].end_ms));
     }
     const std::string entry_key = key_first_key(key_bytes, whole.end_ms, whole.start_ms);
     if (has_moved) when.of->put(calendar_, calendar_key(to_close, closing_time(whole.end_ms), entry_key), {});

@@ -13,7 +13,7 @@
 //     it is the first of these)
 //
 // For this to hold, closed windows stay, and take what comes late for them, unseen, until no record that is
-// still accepted can ask for them: 2 d + 2 ms. A record is late if the window that begins with it is closed.
+// still accepted can ask for them: 2 d + 2 ms. A record is late if no open window holds it.
 //
 // Two stores: the windows, by key first (start), and `<name>-calendar`.
 #pragma once
@@ -77,6 +77,9 @@ class sliding_aggregate {
         changed.push_back({one.start_ms, std::max(t, one.newest_ms), fold_(&one.sum, key, value), false});
     if (is_from(left_of, earlier(t, d_)) && !begins_at(left_of->newest_ms + 1))
       changed.push_back({left_of->newest_ms + 1, t, fold_(nullptr, key, value), true});
+    if (std::none_of(changed.begin(), changed.end(),
+                     [&](const auto& one) { return closing_time(one.start_ms) > when.of->stream_time_ms; }))
+      return rules_.late.apply(when);
     if (is_from(last, t + 1) && !begins_at(t + 1))
       changed.push_back({t + 1, last->newest_ms, last->sum, true});
     std::sort(changed.begin(), changed.end(),

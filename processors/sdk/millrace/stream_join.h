@@ -6,8 +6,8 @@
 // Records of one key meet if the other's timestamp is at most so far from this one's. join() gives f(value,
 // other's value) for each pair, when the second of them comes; left_join() also f(value, std::nullopt) for
 // each that has met nobody, outer_join() the same for either side: once nobody can come any more. A record
-// waits for partners until the stream time is more than the window and the grace behind it; one that comes
-// later than that is late: dropped, and counted as `<name>.late`.
+// waits for partners until the stream time is more than the window and the grace behind it. One that comes
+// later than that is late, and counted as `<name>.late`: it meets who still waits, and does not wait itself.
 //
 // Three stores: `<name>-left` and `<name>-right`, by key first (timestamp, offset, number of the record among
 // those that an input record has led to), whose values are the timestamp (8), 1 if it has met somebody (1)
@@ -93,12 +93,16 @@ class windowed_join {
         f_(std::move(f)) {}
 
   void take_left(const K& key, const V& value, const moment& when) const {
-    take(left_, right_, key, value, when,
-         [&](const W& other) { return f_(key, std::optional<V>(value), std::optional<W>(other)); });
+    const auto with = [&](std::optional<W> other) {
+      return f_(key, std::optional<V>(value), std::move(other));
+    };
+    take(left_, right_, key, value, when, with);
   }
   void take_right(const K& key, const W& value, const moment& when) const {
-    take(right_, left_, key, value, when,
-         [&](const V& other) { return f_(key, std::optional<V>(other), std::optional<W>(value)); });
+    const auto with = [&](std::optional<V> other) {
+      return f_(key, std::move(other), std::optional<W>(value));
+    };
+    take(right_, left_, key, value, when, with);
   }
 
   void close_due(work& of, std::uint64_t bytes_max) const {
@@ -119,11 +123,11 @@ class windowed_join {
     return later(later(later(t, side.reach_ms), grace_ms_), 1);
   }
 
-  template <class Mine, class Other, class Combine>
+  // `with(std::optional<Other>)` is what comes of the record and one of the other side, or none.
+  template <class Mine, class Other, class With>
   void take(const join_side<Mine>& mine, const join_side<Other>& others, const K& key, const Mine& value,
-            const moment& when, Combine combine) const {
+            const moment& when, With with) const {
     const std::int64_t t = when.timestamp_ms;
-    if (end_of_wait(mine, t) <= when.of->stream_time_ms) return late_.apply(when);
     const std::string key_bytes = encode(key);
     const std::string prefix = key_prefix(key_bytes);
     bool has_met = false;
@@ -142,7 +146,12 @@ class windowed_join {
         met[flag_at] = 1;
         when.of->put(others.kept, found->key, met);
       }
-      out_->push(key, combine(decode<Other>(stored.substr(1))), when.at(std::max(t, other_t)));
+      out_->push(key, with(decode<Other>(stored.substr(1))), when.at(std::max(t, other_t)));
+    }
+    if (end_of_wait(mine, t) <= when.of->stream_time_ms) {
+      late_.apply(when);
+      if (!has_met && mine.is_kept_if_alone) out_->push(key, with(std::nullopt), when);
+      return;
     }
     std::string entry_key = key_first_key(key_bytes, t, when.of->cause->offset());
     put_big_endian(when.of->number++, entry_key);
