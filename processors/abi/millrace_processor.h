@@ -321,6 +321,10 @@ typedef struct millrace_processor {
   uint32_t migrates_from;
   uint32_t reserved_2; /* zero */
   int32_t (*migrate)(void* instance, const millrace_migration* migration);
+
+  /* Optional: its steps, as text for people and as a graph in Graphviz's language. Null if it tells none. */
+  const char* topology;
+  const char* topology_graph;
 } millrace_processor;
 
 /* The exported function: returns the table, or null if this host is too old for it. Called once per load,

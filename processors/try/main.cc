@@ -2,10 +2,12 @@
 //
 //   millrace-processor-test PLUGIN.so --input FILE [--expect FILE] [--config KEY=VALUE ...] [--json] [--seed
 //   N]
+//   millrace-processor-test PLUGIN.so --describe text|graph
 //
 // Stands on nothing but what processors themselves are built with: the C contract and the SDK's harness,
 // which plays the broker. `millrace processor test` calls it.
 #include <charconv>
+#include <cstddef>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -30,6 +32,7 @@ constexpr const char* usage =
     "[--seed N]\n"
     "                               [--partition N] [--partition-by OUTPUT=key:COUNT|OUTPUT=processor:COUNT "
     "...]\n"
+    "       millrace processor test PLUGIN.so --describe text|graph\n"
     "\n"
     "Runs a processor over the records of a file, in a process of its own, and prints what it emits, or "
     "compares it\n"
@@ -51,12 +54,17 @@ constexpr const char* usage =
     "                       the output goes to other partitions, of a topic with COUNT; for these "
     "OUTPUT/PARTITION,\n"
     "                       with --json \"partition\", is printed; may be given several times\n"
-    "  --seed N             how records are cut into calls; the results must be the same for each\n";
+    "  --seed N             how records are cut into calls; the results must be the same for each\n"
+    "  --describe text      print the steps of a processor that is made of steps (millrace/stream.h), and "
+    "its "
+    "stores;\n"
+    "  --describe graph     the same for Graphviz\n";
 
 struct arguments {
   std::string plugin;
   std::string input;
   std::string expect;
+  std::string describe;
   harness::options config;
   bool is_json = false;
   std::int32_t partition = 0;
@@ -101,6 +109,8 @@ bool parse(int argc, char** argv, arguments& into) {
       if (!next(into.input)) return false;
     } else if (word == "--expect") {
       if (!next(into.expect)) return false;
+    } else if (word == "--describe") {
+      if (!next(into.describe) || (into.describe != "text" && into.describe != "graph")) return false;
     } else if (word == "--seed") {
       if (!next(text)) return false;
       into.seed = std::strtoull(text.c_str(), nullptr, 10);
@@ -119,7 +129,7 @@ bool parse(int argc, char** argv, arguments& into) {
       into.plugin = word;
     }
   }
-  return !into.plugin.empty() && !into.input.empty();
+  return !into.plugin.empty() && into.input.empty() != into.describe.empty();
 }
 
 std::vector<std::string> lines_of(std::istream& in) {
@@ -221,6 +231,17 @@ bool compare(const std::vector<std::string>& expected, const std::vector<std::st
   return false;
 }
 
+int describe(const arguments& given) {
+  const millrace_processor* table = load(given.plugin);
+  if (!table) throw failure("the processor does not work with this version of the contract");
+  constexpr std::size_t bytes =
+      offsetof(millrace_processor, topology_graph) + sizeof(millrace_processor::topology_graph);
+  const bool knows = table->struct_size >= bytes && table->topology && table->topology_graph;
+  if (!knows) throw failure(given.plugin + " is not made of steps that it could tell");
+  std::fputs(given.describe == "text" ? table->topology : table->topology_graph, stdout);
+  return EXIT_SUCCESS;
+}
+
 int run(const arguments& given) {
   std::vector<harness::input> records;
   for (const std::string& line : lines_of(given.input)) {
@@ -250,7 +271,7 @@ int main(int argc, char** argv) {
     return std::fputs(usage, stdout), EXIT_SUCCESS;
   if (!parse(argc, argv, given)) return std::fputs(usage, stderr), 2;
   try {
-    return run(given);
+    return given.describe.empty() ? run(given) : describe(given);
   } catch (const std::exception& e) {
     std::fprintf(stderr, "millrace processor test: %s\n", e.what());
     return EXIT_FAILURE;

@@ -108,6 +108,8 @@ FIELD(millrace_processor, stores, 88);
 FIELD(millrace_processor, timer, 96);
 FIELD(millrace_processor, migrates_from, 104);
 FIELD(millrace_processor, migrate, 112);
+FIELD(millrace_processor, topology, 120);
+FIELD(millrace_processor, topology_graph, 128);
 
 FIELD(millrace_migration, struct_size, 0);
 FIELD(millrace_migration, from_version, 4);

@@ -144,6 +144,20 @@ TEST(stream_test, an_average_per_minute_takes_ten_lines) {
             "}\n");
 }
 
+TEST(stream_test, windowed_keys_are_those_of_kafkas_serializers) {
+  // What TimeWindowedSerializer and SessionWindowedSerializer of Kafka 4.3.1 make of "k" from 1000 to 2000.
+  const std::string time("k\x00\x00\x00\x00\x00\x00\x03\xe8", 9);
+  const std::string session("k\x00\x00\x00\x00\x00\x00\x07\xd0\x00\x00\x00\x00\x00\x00\x03\xe8", 17);
+  EXPECT_EQ(millrace::encode(millrace::windowed<std::string>{"k", {1000, 2000}}), time);
+  EXPECT_EQ(millrace::encode(millrace::session_of<std::string>{"k", {1000, 2000}}), session);
+  const auto read = millrace::decode<millrace::session_of<std::string>>(session);
+  EXPECT_EQ(read.key, "k");
+  EXPECT_EQ(read.window.start_ms, 1000);
+  EXPECT_EQ(read.window.end_ms, 2000);
+  EXPECT_THROW(millrace::decode<millrace::session_of<std::string>>(time), millrace::failure);
+  EXPECT_THROW(millrace::decode<millrace::windowed<std::string>>("short"), millrace::failure);
+}
+
 void totals(topology& t) {
   const auto grouped = t.from<int64_t>("amounts").group_by_key();
   grouped.count("counts").to_stream().to("counts");

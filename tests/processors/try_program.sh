@@ -42,6 +42,11 @@ check "a record that is none" 1 'input line 1: a record has no "colour"' \
 check "an object without the symbol" 1 "does not export millrace_processor_entry" \
   test_of "$bad/bad_missing_symbol.so" --input words
 check "an object of another ABI" 1 "built for ABI 7" test_of "$bad/bad_other_abi.so" --input words
+check "the steps of a topology" 0 "3 aggregate (tumbling 1min, grace 10s, on close, late to late) [speeds] -> 4" \
+  test_of "$examples/average_speed.so" --describe text
+check "the same as a graph" 0 's3 -> "speeds" [dir=both, style=dashed];' test_of "$examples/average_speed.so" --describe graph
+check "a processor that tells no steps" 1 "is not made of steps" test_of "$examples/shout.so" --describe text
+check "a topology, and records at once" 2 "usage:" test_of "$examples/shout.so" --describe text --input words
 check "no such file" 1 "cannot open nowhere" test_of "$examples/shout.so" --input nowhere
 check "no input" 2 "usage: millrace processor test" test_of "$examples/shout.so"
 check "its help" 0 "--expect FILE" test_of --help

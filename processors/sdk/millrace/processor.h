@@ -578,6 +578,8 @@ const millrace_processor processor_adapter<Traits>::table_ = {
     Traits::shape.migrates_from(),
     0,
     migrates ? &processor_adapter::migrate : nullptr,
+    nullptr,
+    nullptr,
 };
 
 }  // namespace sdk_v1

@@ -271,6 +271,10 @@ const millrace_processor* topology_table() {
     millrace_processor made = *processor_adapter<Traits>::table();
     static const auto outputs = shape.outputs();
     static const auto stores = shape.stores();
+    static const std::string text = Traits::declared().describe();
+    static const std::string graph = Traits::declared().graph();
+    made.topology = text.c_str();
+    made.topology_graph = graph.c_str();
     made.name = shape.name();
     made.version = shape.version();
     made.needs = shape.needs();
