@@ -80,6 +80,8 @@ json json_of(const processor_details& d) {
   all["isolation"] = d.isolation;
   all["dead_letter"] = d.dead_letter;
   all["changelogs"] = d.changelogs;
+  all["topology"] = d.topology;
+  all["topology_graph"] = d.topology_graph;
   all["state_bytes"] = d.state_bytes;
   all["state_bytes_max"] = d.state_bytes_max;
   all["deployed_at_ms"] = d.deployed_at_ms;

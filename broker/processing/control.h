@@ -91,6 +91,8 @@ struct processor_details {
   std::string isolation;
   std::string dead_letter;
   std::vector<std::string> changelogs;
+  std::string topology;  // its steps, as text and for Graphviz; empty if it tells none
+  std::string topology_graph;
   uint64_t state_bytes = 0;
   uint64_t state_bytes_max = 0;
   int64_t deployed_at_ms = 0;               // 0: with the configuration file

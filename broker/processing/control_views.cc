@@ -130,6 +130,8 @@ task<result<processor_details>> processor_control::describe(std::string name) {
     d.isolation = processors::name_of(p->spec.isolated);
     d.dead_letter = p->spec.dead_letter;
     d.changelogs = p->spec.changelogs;
+    d.topology = p->code->topology();
+    d.topology_graph = p->code->topology_graph();
     if (p->memory) {
       d.state_bytes = p->memory->bytes.load();
       d.state_bytes_max = p->memory->bytes_max.load();

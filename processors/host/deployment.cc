@@ -49,6 +49,18 @@ result<void> check_role(const processor_spec& spec, const plugin& code) {
   return {};
 }
 
+// Makes an instance and destroys it. (Of code that runs elsewhere its trial has made one.)
+result<void> try_instance(const processor_spec& spec, std::shared_ptr<const plugin> code) {
+  deployed_processor p;
+  p.spec = spec;
+  p.output_topics.resize(code->outputs().size());
+  p.code = std::move(code);
+  partition_state nothing(static_cast<uint32_t>(p.code->stores().size()), std::make_shared<state_memory>(0));
+  if (const auto trial = instance::create(p, 0, &nothing); !trial)
+    return fail(errc::invalid_config, "{}", trial.error().message);
+  return {};
+}
+
 }  // namespace
 
 std::vector<std::string> deployed_processor::target_topics() const {
@@ -86,6 +98,8 @@ deployed_ptr deployment::find(std::string_view name) const {
 
 result<deployed_processor> deployment::prepare(processor_spec spec, std::shared_ptr<const plugin> code) {
   MR_TRY(check_specs({spec}));
+  // Why it does not start comes first: a topology that cannot be built has no outputs.
+  if (!code->is_elsewhere()) MR_TRY(try_instance(spec, code));
   auto topics = map_outputs(spec, *code);
   if (!topics) return fail(topics.error());
   MR_TRY(check_role(spec, *code));
@@ -97,10 +111,6 @@ result<deployed_processor> deployment::prepare(processor_spec spec, std::shared_
   if (code->is_stateful()) p.memory = std::make_shared<state_memory>(spec.state_bytes_max);
   p.spec = std::move(spec);
   p.code = std::move(code);
-  if (p.code->is_elsewhere()) return p;  // its trial has made one
-  partition_state nothing(static_cast<uint32_t>(p.code->stores().size()), std::make_shared<state_memory>(0));
-  if (auto trial = instance::create(p, 0, &nothing); !trial)
-    return fail(errc::invalid_config, "{}", trial.error().message);
   return p;
 }
 

@@ -91,6 +91,15 @@ const char* text_or_null(const char* text) {
   return text && *text && strnlen(text, name_bytes_max + 1) <= name_bytes_max ? text : nullptr;
 }
 
+// A longer text of it, for people: lines without control characters.
+std::string shown_text(const char* text) {
+  if (!text || strnlen(text, plugin::topology_bytes_max + 1) > plugin::topology_bytes_max) return {};
+  std::string shown = text;
+  std::ranges::replace_if(
+      shown, [](char c) { return (static_cast<unsigned char>(c) < 0x20 && c != '\n') || c == 0x7f; }, ' ');
+  return shown;
+}
+
 bool is_name(std::string_view text) {
   return std::ranges::all_of(text, [](char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
@@ -167,6 +176,8 @@ result<void> plugin::adopt(const millrace_processor* table) {
                 table_.migrates_from, table_.state_version);
   name_ = table_.name;
   version_ = table_.version;
+  topology_ = shown_text(table_.topology);
+  topology_graph_ = shown_text(table_.topology_graph);
   return {};
 }
 
@@ -203,11 +214,14 @@ result<std::shared_ptr<const plugin>> plugin::elsewhere(const description& what,
   }
   table.store_count = static_cast<uint32_t>(stores.size());
   table.stores = stores.data();
+  table.topology = what.topology.c_str();
+  table.topology_graph = what.topology_graph.c_str();
   std::shared_ptr<plugin> p(new plugin);
   MR_TRY(p->adopt(&table));
   // Texts of the table above, which goes now; name() and outputs() have them.
   p->table_.name = p->table_.version = nullptr;
   p->table_.outputs = p->table_.stores = nullptr;
+  p->table_.topology = p->table_.topology_graph = nullptr;
   p->content_hash_ = kept.content_hash;
   p->path_ = kept.path;
   p->is_elsewhere_ = true;
@@ -222,7 +236,9 @@ plugin::description plugin::describe() const {
           table_.state_version,
           table_.migrate ? std::optional(table_.migrates_from) : std::nullopt,
           outputs_,
-          stores_};
+          stores_,
+          topology_,
+          topology_graph_};
 }
 
 result<plugin::kept_library> plugin::keep(const std::string& library, const std::string& store_dir) {

@@ -49,6 +49,8 @@ class plugin {
     std::optional<uint32_t> migrates_from;  // if it can
     std::vector<std::string> outputs;
     std::vector<std::string> stores;
+    std::string topology;
+    std::string topology_graph;
   };
   // Stands for it here; checked like a table. Its functions do nothing.
   static result<std::shared_ptr<const plugin>> elsewhere(const description& what, const kept_library& kept);
@@ -67,6 +69,11 @@ class plugin {
   // In the order of their numbers.
   const std::vector<std::string>& outputs() const { return outputs_; }
   const std::vector<std::string>& stores() const { return stores_; }
+  // Its steps as text, and as a graph in Graphviz's language; empty if it tells none, or more than
+  // topology_bytes_max.
+  const std::string& topology() const { return topology_; }
+  const std::string& topology_graph() const { return topology_graph_; }
+  static constexpr size_t topology_bytes_max = 8 * 1024;
   bool reads_headers() const { return (table_.traits & MILLRACE_READS_HEADERS) != 0; }
   bool needs_timers() const { return (table_.needs & MILLRACE_NEEDS_TIMERS) != 0; }
   // Whether it can go on with state that a library of that state_version has left.
@@ -88,6 +95,8 @@ class plugin {
   std::string content_hash_;
   std::string path_;
   bool is_elsewhere_ = false;
+  std::string topology_;
+  std::string topology_graph_;
   std::vector<std::string> outputs_;
   std::vector<std::string> stores_;
 };

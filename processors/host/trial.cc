@@ -116,6 +116,8 @@ std::string encode_description(const plugin::description& code) {
     out.put(static_cast<uint32_t>(names->size()));
     for (const std::string& name : *names) out.put(std::string_view(name));
   }
+  out.put(std::string_view(code.topology));
+  out.put(std::string_view(code.topology_graph));
   return std::string(out.text());
 }
 
@@ -132,6 +134,8 @@ std::optional<plugin::description> decode_description(std::string_view bytes) {
   if (does_migrate) code.migrates_from = migrates_from;
   for (auto* names : {&code.outputs, &code.stores})
     for (uint32_t n = in.count(sizeof(int64_t)); n > 0 && in.ok(); --n) names->emplace_back(in.text());
+  code.topology = in.text();
+  code.topology_graph = in.text();
   return in.ok() ? std::optional(std::move(code)) : std::nullopt;
 }
 

@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <gtest/gtest.h>
+#include <millrace/stream.h>
 
 #include "tests/processors/plugins/a_table.h"
 #include "tests/processors/processor_kit.h"
@@ -227,6 +228,38 @@ TEST(deployment_test, outputs_are_mapped_one_for_one) {
   spec.outputs["c"] = "y";
   EXPECT_EQ(deployment::assemble({spec}, {code}).error().message,
             "processor p: it has no output c; it has a, b");
+}
+
+void two_of_one_store(millrace::topology& t) {
+  for (int i = 0; i < 2; ++i)
+    t.from<std::string>("in")
+        .group_by([](const auto& v) { return v; }, millrace::within_partition)
+        .count("counts");
+}
+struct broken_names {
+  static const char* name() { return "broken"; }
+  static const char* version() { return "1"; }
+};
+
+TEST(deployment_test, a_topology_that_cannot_be_built_says_why) {
+  const auto code =
+      plugin::wrap(millrace::topology_entry<millrace::topology_traits<two_of_one_store, broken_names>>())
+          .value();
+  processor_spec spec = kit::spec_for(*code, "p", "in");
+  spec.outputs["out"] = "x";
+  const auto refused = deployment::assemble({spec}, {code});
+  ASSERT_FALSE(refused);
+  EXPECT_TRUE(refused.error().message.starts_with("processor p does not start on partition 0: "))
+      << refused.error().message;
+}
+
+TEST(deployment_test, steps_are_told_unless_they_are_endless) {
+  millrace_processor table = scripted_table();
+  table.topology = "a\tb\n";
+  EXPECT_EQ(plugin::wrap(&table).value()->topology(), "a b\n");
+  const std::string endless(plugin::topology_bytes_max + 1, 'x');
+  table.topology = endless.c_str();
+  EXPECT_EQ(plugin::wrap(&table).value()->topology(), "");
 }
 
 TEST(deployment_test, a_processor_without_effect_is_refused) {

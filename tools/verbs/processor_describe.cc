@@ -1,6 +1,7 @@
 #include <chrono>
 #include <ctime>
 #include <nlohmann/json.hpp>
+#include <sstream>
 #include <unistd.h>
 
 #include "tools/admin/client.h"
@@ -17,6 +18,7 @@ using nlohmann::json;
 struct describe_options {
   admin_options broker;
   std::vector<std::string> names;
+  bool is_graph = false;
 };
 
 std::string text_of(const json& value) {
@@ -104,12 +106,25 @@ std::string as_text(const json& p) {
   line("deployed", p.value("from_file", false) ? "with the configuration file" : moment(deployed_at_ms));
   const json flows = p.value("flows", json::array());
   if (!flows.empty()) text += flows_of(flows);
+  std::istringstream steps(p.value("topology", ""));
+  for (std::string step; std::getline(steps, step);) text += fmt::format("  {}\n", step);
   const json versions = p.value("versions", json::array());
   if (!versions.empty()) text += versions_of(versions);
   for (const json& f : flows)
     for (const auto& [name, value] : f.value("metrics", json::object()).items())
       text += fmt::format("  partition {}: {} = {}\n", f.value("partition", 0), name, text_of(value));
   return text;
+}
+
+result<exit_code> show_graphs(context& ctx, const json& all) {
+  for (const json& p : all) {
+    const std::string graph = p.value("topology_graph", "");
+    if (graph.empty())
+      return fail(errc::not_supported, "processor {} is not made of steps that it could tell",
+                  p.value("name", ""));
+    ctx.out.write(graph);
+  }
+  return exit_code::ok;
 }
 
 result<exit_code> show(context& ctx, const describe_options& options) {
@@ -126,6 +141,7 @@ result<exit_code> show(context& ctx, const describe_options& options) {
     ctx.out.write(all.dump(-1, ' ', false, json::error_handler_t::replace) + "\n");
     return exit_code::ok;
   }
+  if (options.is_graph) return show_graphs(ctx, all);
   bool is_first = true;
   for (const json& p : all) {
     ctx.out.write((is_first ? "" : "\n") + as_text(p));
@@ -148,16 +164,19 @@ result<exit_code> run(context& ctx, const describe_options& options) {
 void add_processor_describe(CLI::App& processor, context& ctx) {
   const auto declare = [&](CLI::App& verb, describe_options& options) {
     verb.add_option("PROCESSOR", options.names, "Names of the processors")->required();
+    verb.add_flag("--graph", options.is_graph, "Print only its steps, as a graph for Graphviz");
     add_output_options(verb, ctx);
     add_admin_options(verb, options.broker);
     add_examples(
         verb,
         "  millrace processor describe cleaner\n"
+        "  millrace processor describe averages --graph | dot -Tsvg > averages.svg\n"
         "  millrace processor describe cleaner --json | jq '.[0].flows[] | {partition, position, lag}'");
   };
-  add_verb<describe_options>(processor, ctx, "describe",
-                             "Show configuration, positions, state and counts of each partition", declare,
-                             run);
+  add_verb<describe_options>(
+      processor, ctx, "describe",
+      "Show configuration, positions, state and counts of each partition, and the steps of a topology",
+      declare, run);
 }
 
 }  // namespace millrace::tools

@@ -4,13 +4,11 @@
 // lies in it, the one that begins behind it, [t + 1, t + 1 + d]. An aggregate cannot be taken apart, so a new
 // window begins as a copy of a neighbour that holds the same records, which there always is:
 //
-//   - what [t - d, t] holds before t, the last window that begins before t - d holds; and it holds nothing
-//   else,
-//     if anything of it lies in [t - d, t] at all
+//   - what [t - d, t] holds before t, the last window that begins before t - d holds, and nothing else, if
+//     anything of it lies in [t - d, t] at all
 //   - what [t + 1, t + 1 + d] holds, the last window that begins at or before t holds; likewise
-//   - the last record before t, at p, has [p + 1, p + 1 + d] already, or that one was empty (if p is t - d -
-//   1,
-//     it is the first of these)
+//   - the last record before t, at p, has [p + 1, p + 1 + d] already, or that one was empty (if p is one
+//     before t - d, it is the first of these)
 //
 // For this to hold, closed windows stay, and take what comes late for them, unseen, until no record that is
 // still accepted can ask for them: 2 d + 2 ms. A record is late if no open window holds it.

@@ -6,6 +6,7 @@
 //
 //     using namespace std::chrono_literals;
 //     using millrace::json;
+//     using millrace::mean;
 //
 //     void build(millrace::topology& t) {
 //       t.from<std::string, json>("readings")                          // key: the road
@@ -14,8 +15,9 @@
 //           .group_by_key()
 //           .window(millrace::tumbling(1min), millrace::grace(10s))
 //           .emit_on_close()
-//           .aggregate("speeds", millrace::mean(), [](double speed, millrace::mean m) { return m.add(speed);
-//           }) .map_values([](const millrace::mean& m) { return m.value(); }) .to("averages");
+//           .aggregate("speeds", mean(), [](double speed, const mean& m) { return m.add(speed); })
+//           .map_values([](const mean& m) { return m.value(); })
+//           .to("averages");
 //     }
 //
 //     MILLRACE_TOPOLOGY(build, "average-speed", "1.0")
