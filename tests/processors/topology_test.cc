@@ -23,6 +23,9 @@ namespace {
 using namespace kit;
 using runtime::call_on;
 
+// Well below what the store's log may take, as it is in a broker: a frame that fills it would never leave it.
+constexpr uint64_t frame_bytes_max = 2 * 1024 * 1024;
+
 uint64_t from_environment(const char* name, uint64_t otherwise) {
   const char* text = std::getenv(name);
   return text ? std::strtoull(text, nullptr, 10) : otherwise;
@@ -117,6 +120,7 @@ task<bool> life::open() {
   options.path = "/data";
   options.shards = shards_;
   options.store = small_store();
+  options.store.frame_bytes_max = frame_bytes_max;
   options.config_of = [](const storage::topic_metadata&) {
     storage::partition_config config;
     config.segment_bytes = 512 * 1024;
@@ -158,6 +162,7 @@ task<void> life::open_shard(uint32_t shard) {
   options.snapshot_after_bytes = 3000;
   options.others = this;
   options.outbox_trim_after_bytes = 2000;
+  options.frame_bytes_max = frame_bytes_max;
   hosts_[shard] = std::make_unique<shard_host>(*outside_.what.deployed, *stores_[shard], options);
   hosts_[shard]->start();
 }
