@@ -57,6 +57,9 @@ class backend {
   virtual void shutdown(int fd) noexcept = 0;
   // Requires: no operation pending on `fd`.
   virtual void close_now(int fd) noexcept = 0;
+  // The same for a file, where it can be on a helper thread: the last close of a removed file gives its
+  // blocks back, which takes milliseconds, with online discard tens of them.
+  virtual void close_behind(int fd) noexcept { close_now(fd); }
   // Takes an exclusive lock owned by the open file description. -EAGAIN if somebody else has it.
   virtual int lock_file(int fd) noexcept = 0;
 };

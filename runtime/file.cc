@@ -233,6 +233,10 @@ task<result<uint64_t>> file::size() {
   co_return facts.size_bytes;
 }
 
+void file::close_behind() noexcept {
+  if (fd_ >= 0) io_->close_behind(std::exchange(fd_, -1));
+}
+
 task<result<void>> file::close() {
   MR_ASSERT(is_open());
   io_op op(io_kind::close, std::exchange(fd_, -1));

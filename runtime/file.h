@@ -73,6 +73,9 @@ class file {
   task<result<void>> truncate(uint64_t size);
   task<result<uint64_t>> size();
   task<result<void>> close();
+  // Closes without waiting for it, and without holding up the shard where the file was removed meanwhile.
+  // What the file system would say about it is lost.
+  void close_behind() noexcept;
 
   // Exclusive lock owned by this open file description: it lasts until the last request in flight of
   // the last holder is gone, even if the process was killed. errc::locked if somebody has it for longer than

@@ -39,6 +39,10 @@ void kernel_backend::clear_wake() noexcept {
 }
 
 void kernel_backend::finish_elsewhere(io_op& op) noexcept {
+  if (!op.waiter) {
+    delete &op;
+    return;
+  }
   io_op* seen = finished_.load(std::memory_order_relaxed);
   do {
     op.next = seen;
@@ -115,6 +119,10 @@ void kernel_backend::shutdown(int fd) noexcept {
 
 void kernel_backend::close_now(int fd) noexcept {
   ::close(fd);
+}
+
+void kernel_backend::close_behind(int fd) noexcept {
+  pool_.submit(*new io_op(io_kind::close, fd));  // nobody waits for it: finish_elsewhere() deletes it
 }
 
 int kernel_backend::lock_file(int fd) noexcept {

@@ -23,6 +23,7 @@ class kernel_backend : public backend {
   int listen(const socket_address& address, const listen_options& options, socket_address& bound) override;
   void shutdown(int fd) noexcept override;
   void close_now(int fd) noexcept override;
+  void close_behind(int fd) noexcept override;
   int lock_file(int fd) noexcept override;
 
  protected:

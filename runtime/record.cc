@@ -125,6 +125,10 @@ class recording_backend final : public backend {
     note_closed(fd);
     inner_->close_now(fd);
   }
+  void close_behind(int fd) noexcept override {
+    note_closed(fd);
+    inner_->close_behind(fd);
+  }
   int lock_file(int fd) noexcept override { return inner_->lock_file(fd); }
 
  private:

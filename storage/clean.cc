@@ -144,10 +144,19 @@ task<result<void>> store_core::compact_scope(compacted_log& made, compaction_sco
   rules.delete_retention_ms = find(id)->config().delete_retention_ms;
   for (const auto& [producer, entry] : find(id)->producers().entries())
     if (entry.count > 0) rules.last_of_producer[producer.value()] = entry.newest().last_offset.value();
-  key_map keys(static_cast<uint64_t>(scope.below.minus(scope.from)), options_.compaction_map_bytes,
-               options_.compaction_map_load, shard.random().next());
-  batch_filter filter(std::move(rules), keys);
+  auto keys = std::make_unique<key_map>(static_cast<uint64_t>(scope.below.minus(scope.from)),
+                                        options_.compaction_map_bytes, options_.compaction_map_load,
+                                        shard.random().next());
+  batch_filter filter(std::move(rules), *keys);
+  auto compacted = compact_by(made, scope, filter);
+  result<void> outcome = co_await compacted;
+  std::move_only_function<void()> give_memory_back = [&] { keys.reset(); };
+  co_await runtime::off_shard(std::move(give_memory_back));
+  co_return outcome;
+}
 
+task<result<void>> store_core::compact_by(compacted_log& made, compaction_scope scope, batch_filter& filter) {
+  const topic_partition_id id = made.id;
   std::vector<offset> bases;
   for (const segment& s : find(id)->segments())
     if (s.end > scope.from && s.base < scope.below) bases.push_back(s.base);

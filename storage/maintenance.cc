@@ -94,7 +94,6 @@ task<result<void>> store_core::maintain_once() {
       co_return retained;
     }
   }
-  if (is_removal_due()) co_await remove_doomed(runtime::reactor::current().now());
   auto served = co_await serve_compaction();
   if (!served) co_return served;
   commit_mark through;
@@ -401,18 +400,20 @@ task<result<void>> store_core::close() {
   is_closing_ = true;
   background_end_.request_abort();
   retention_timer_.reset();
-  removal_timer_.reset();
+  doomed_changed_.set();
   maintenance_work_.set();
   compaction_changed_.notify_all();
   // Frames that wait for space must not keep the broker from stopping: nobody was told of them.
   for (log_lane& l : lanes_) l.writer->stop_waiting_for_space();
   co_await maintenance_gate_.close();
+  removal_timer_.reset();
   result<void> outcome = co_await stop_cleanly();
   if (outcome) outcome = co_await settle_compacted();
   for (log_lane& l : lanes_) l.writer->stop();
   co_await writer_gate_.close();
   if (outcome) outcome = co_await write_checkpoint(true);
-  if (outcome) co_await remove_doomed(runtime::time_never);
+  if (outcome)
+    for (doomed_file& file : doomed_) co_await remove_file(file);
   files_.clear();
   for (log_lane& l : lanes_) {
     auto closed = co_await l.files->close();

@@ -120,6 +120,7 @@ task<result<void>> store_core::recover(std::vector<partition_spec> specs) {
   }
   begin_retention();
   maintenance_gate_.spawn(maintain());
+  maintenance_gate_.spawn(remove_doomed_now_and_then());
   if (options_.compacts) maintenance_gate_.spawn(compact_now_and_then());
   if (options_.scrub_bytes_per_second > 0) maintenance_gate_.spawn(scrub());
   co_return {};

@@ -20,6 +20,10 @@ namespace {
 // After a start, as in Kafka, if the interval is not shorter.
 constexpr auto first_check_after = std::chrono::seconds(30);
 constexpr int64_t delay_max_ms = 10LL * 365 * 24 * 3600 * 1000;
+// A removal that took longer than this is followed by so many times its length without one.
+constexpr auto quick_removal = std::chrono::microseconds(500);
+constexpr int removal_pause = 4;
+constexpr auto removal_pause_max = std::chrono::milliseconds(200);
 }  // namespace
 
 void store_core::begin_retention() {
@@ -29,7 +33,7 @@ void store_core::begin_retention() {
   });
   retention_timer_->arm_after(
       std::min<std::chrono::nanoseconds>(options_.retention_check_interval, first_check_after));
-  removal_timer_ = std::make_unique<runtime::timer>([this] { maintenance_work_.set(); });
+  removal_timer_ = std::make_unique<runtime::timer>([this] { doomed_changed_.set(); });
 }
 
 task<result<void>> store_core::retain() {
@@ -112,32 +116,47 @@ task<void> store_core::retire_files(dead_segments dead) {
   const std::string directory = spiller_.directory_of(*dead.log);
   for (const segment& s : dead.segments) {
     auto paths = co_await spiller_.doom_segment(directory, s.base);
-    for (std::string& path : paths) doomed_.push_back({at, std::move(path)});
+    for (std::string& path : paths) doomed_.push_back({at, std::move(path), {}});
     ++retired_segments_;
   }
-  if (removal_timer_ && (!removal_timer_->is_armed() || at < removal_timer_->deadline()))
-    removal_timer_->arm(at);
+  doomed_changed_.set();
 }
 
-bool store_core::is_removal_due() const {
-  const runtime::time_point now = runtime::reactor::current().now();
-  return std::ranges::any_of(doomed_, [now](const doomed_file& file) { return file.at <= now; });
-}
-
-task<void> store_core::remove_doomed(runtime::time_point until) {
-  std::deque<doomed_file> waiting = std::exchange(doomed_, {});
-  for (doomed_file& file : waiting) {
-    if (file.at > until) {
-      doomed_.push_back(std::move(file));
-      continue;
-    }
-    auto removed = co_await runtime::fs::unlink(file.path);
-    if (!removed && removed.error().code != errc::not_found)
-      log::warn("segment file left behind reason=\"{}\"", to_string(removed.error()));
-  }
+runtime::time_point store_core::next_removal() const {
   runtime::time_point next = runtime::time_never;
   for (const doomed_file& file : doomed_) next = std::min(next, file.at);
-  if (removal_timer_ && next != runtime::time_never) removal_timer_->arm(next);
+  return next;
+}
+
+// One at a time and with pauses, for commits would queue behind the disk's own work on what becomes free.
+task<void> store_core::remove_doomed_now_and_then() {
+  runtime::reactor& shard = runtime::reactor::current();
+  while (!is_closing_) {
+    const runtime::time_point began = shard.now();
+    const auto due =
+        std::ranges::find_if(doomed_, [began](const doomed_file& file) { return file.at <= began; });
+    if (due == doomed_.end()) {
+      doomed_changed_.reset();
+      if (const runtime::time_point next = next_removal(); next != runtime::time_never)
+        removal_timer_->arm(next);
+      co_await doomed_changed_.wait();
+      continue;
+    }
+    doomed_file file = std::move(*due);
+    doomed_.erase(due);
+    co_await remove_file(file);
+    const std::chrono::nanoseconds took = shard.now() - began;
+    if (took > quick_removal && !is_disk_full())
+      co_await shard.sleep(std::min<std::chrono::nanoseconds>(removal_pause * took, removal_pause_max),
+                           &background_end_);
+  }
+}
+
+task<void> store_core::remove_file(doomed_file& file) {
+  auto removed =
+      file.nameless.is_open() ? co_await file.nameless.close() : co_await runtime::fs::unlink(file.path);
+  if (!removed && removed.error().code != errc::not_found)
+    log::warn("segment file left behind reason=\"{}\"", to_string(removed.error()));
 }
 
 }  // namespace millrace::storage

@@ -176,13 +176,18 @@ class store_core final : public shard_store, private damage_listener {
   void release(const topic_partition_id& id);
 
   // retain.cc
+  // A file of a segment that went: under the name that it waits with, or open and without a name.
+  struct doomed_file {
+    runtime::time_point at;
+    std::string path;
+    runtime::file nameless;
+  };
   void begin_retention();
   task<result<void>> retain();
   task<result<void>> retain_one(topic_partition_id id);
   task<result<void>> roll_dead(topic_partition_id id);
   task<result<void>> tidy(topic_partition_id id);
   bool has_dead_segments() const;
-  bool is_removal_due() const;
   // clean.cc
   // New segments of a log, which wait to be put into the place of their sources.
   struct segment_swap {
@@ -201,6 +206,7 @@ class store_core final : public shard_store, private damage_listener {
   task<std::vector<topic_partition_id>> dirty_logs();
   task<bool> compact_log(topic_partition_id id);
   task<result<void>> compact_scope(compacted_log& made, compaction_scope scope);
+  task<result<void>> compact_by(compacted_log& made, compaction_scope scope, batch_filter& filter);
   task<result<void>> compact_group(compacted_log& made, const std::vector<offset>& sources,
                                    batch_filter& filter);
   task<result<void>> walk_segment(topic_partition_id id, offset base, const window_step& step,
@@ -222,7 +228,9 @@ class store_core final : public shard_store, private damage_listener {
   bool is_being_compacted(const topic_partition_id& id) const;
 
   task<void> retire_files(dead_segments dead);
-  task<void> remove_doomed(runtime::time_point until);
+  task<void> remove_doomed_now_and_then();
+  task<void> remove_file(doomed_file& file);
+  runtime::time_point next_removal() const;
 
   // scrub.cc
   void block_damaged(const segment_view& view, uint64_t at, uint64_t bytes) override;
@@ -291,12 +299,8 @@ class store_core final : public shard_store, private damage_listener {
   std::unique_ptr<runtime::timer> retention_timer_;
   std::unique_ptr<runtime::timer> removal_timer_;
   bool is_retention_due_ = false;
-  // Files of segments that went, under the name they wait with until they are removed.
-  struct doomed_file {
-    runtime::time_point at;
-    std::string path;
-  };
   std::deque<doomed_file> doomed_;
+  runtime::event doomed_changed_;
   uint64_t retired_segments_ = 0;
 
   std::vector<compacted_log> compacted_;

@@ -133,11 +133,15 @@ task<result<void>> store_core::rename_swaps(partition_log& log, compacted_log& c
   for (segment_swap& s : c.swaps) {
     // The segment itself first: where that fails all is as it was.
     for (const std::string& path : layout::files_of_segment(directory, s.made.base)) {
+      result<runtime::file> old = fail(errc::not_found);
+      if (!s.is_done) old = co_await runtime::file::open(path, {.read_only = true});
       auto renamed = co_await runtime::fs::rename(swap_name(path), path);
       if (!renamed && !(s.is_done && renamed.error().code == errc::not_found)) co_return renamed;
       files_.drop(path);
       if (s.is_done) continue;
       s.is_done = true;
+      // What is replaced gives its blocks back when this last handle is closed, instead of here and now.
+      if (old) doomed_.push_back({runtime::reactor::current().now(), {}, std::move(*old)});
       s.made.is_swapping = true;
       std::erase_if(told_, [&path](const std::string& what) { return what.starts_with(path); });
       std::vector<segment> replaced = replace_sources(log.segments(), s.sources, s.made);
@@ -152,6 +156,7 @@ task<result<void>> store_core::rename_swaps(partition_log& log, compacted_log& c
   for (const segment_swap& s : c.swaps)
     for (segment& there : log.segments())
       if (there.base == s.made.base) there.is_swapping = false;
+  doomed_changed_.set();
   log::info("log compacted topic={} partition={} below={} bytes={} bytes_were={} segments={}",
             log.topic_name(), log.partition(), c.cleaned_to, after, before, c.swaps.size());
   auto retired = retire_files(std::move(dead));

@@ -16,7 +16,11 @@ runtime::task<result<std::shared_ptr<runtime::file>>> file_pool::get(std::string
   options.direct = use == file_use::write_direct;
   auto opened = co_await runtime::file::open(std::move(path), options);
   if (!opened) co_return fail(opened.error());
-  auto file = std::make_shared<runtime::file>(std::move(*opened));
+  // Whoever lets go of it last may be a reader of a segment that was removed meanwhile.
+  const std::shared_ptr<runtime::file> file(new runtime::file(std::move(*opened)), [](runtime::file* last) {
+    last->close_behind();
+    delete last;
+  });
   // Another coroutine may have opened it meanwhile; the newer handle is as good.
   if (const auto found = by_key_.find(key); found != by_key_.end()) entries_.erase(found->second);
   entries_.push_front({key, file});

@@ -1,15 +1,15 @@
 #include "storage/log/key_map.h"
 
 #include <algorithm>
-#include <cstdlib>
+#include <sys/mman.h>
 
 #include "base/assert.h"
 #include "base/checksum.h"
 
 namespace millrace::storage {
 
-void key_map::freed::operator()(entry* entries) const noexcept {
-  std::free(entries);
+void key_map::unmapped::operator()(entry* entries) const noexcept {
+  ::munmap(entries, bytes);
 }
 
 key_map::key_map(uint64_t keys_max, uint64_t bytes_max, double load_factor, uint64_t seed) : seed_(seed) {
@@ -20,9 +20,13 @@ key_map::key_map(uint64_t keys_max, uint64_t bytes_max, double load_factor, uint
   // One place stays free, so that each search ends.
   keys_max_ = std::min(slots_ - 1, static_cast<uint64_t>(static_cast<double>(slots_) * load_factor));
   keys_max_ = std::max<uint64_t>(keys_max_, 1);
-  // Zeroed by the kernel, page by page, when a page is first touched.
-  entries_.reset(static_cast<entry*>(std::calloc(slots_, sizeof(entry))));
-  MR_ASSERT(entries_ != nullptr);
+  // Zeroed by the kernel, page by page, when a page is first touched; what calloc() takes from its heap it
+  // would zero here and now.
+  const size_t bytes = slots_ * sizeof(entry);
+  void* mapped =
+      ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  MR_ASSERT(mapped != MAP_FAILED);
+  entries_ = std::unique_ptr<entry[], unmapped>(static_cast<entry*>(mapped), unmapped{bytes});
 }
 
 key_map::entry& key_map::place_of(bytes_view key, uint64_t& high, uint64_t& low) const noexcept {

@@ -18,7 +18,7 @@ inline constexpr size_t key_map_entry_bytes = 24;
 class key_map {
  public:
   // Room for `keys_max` keys, or for as many as fit `bytes_max` of memory, but for at least one. The memory
-  // is touched only as it is used.
+  // is touched only as it is used; giving it back takes milliseconds if it is large.
   key_map(uint64_t keys_max, uint64_t bytes_max, double load_factor, uint64_t seed);
 
   // Notes that `key` is at `at`, later than all that was noted of it before. False, and nothing noted, if it
@@ -37,7 +37,8 @@ class key_map {
     int64_t next = 0;  // offset + 1; 0: free
   };
   static_assert(sizeof(entry) == key_map_entry_bytes);
-  struct freed {
+  struct unmapped {
+    size_t bytes;
     void operator()(entry* entries) const noexcept;
   };
 
@@ -48,7 +49,7 @@ class key_map {
   uint64_t slots_;
   uint64_t keys_max_;
   uint64_t size_ = 0;
-  std::unique_ptr<entry[], freed> entries_;
+  std::unique_ptr<entry[], unmapped> entries_;
 };
 
 }  // namespace millrace::storage
