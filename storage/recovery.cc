@@ -141,8 +141,10 @@ task<result<void>> store_core::open_lane(log_lane& l, lane_ends known) {
   auto next = co_await replay(l, known);
   if (!next) co_return fail(next.error());
   // A frame may have been read back that was written but not yet synced when the last process died.
-  auto synced = co_await l.files->sync_all();
-  if (!synced) co_return synced;
+  if (!MILLRACE_FAULT(recovered_not_synced)) {
+    auto synced = co_await l.files->sync_live();
+    if (!synced) co_return synced;
+  }
 
   wal::writer_options writer_options;
   writer_options.frame_bytes_target = options_.frame_bytes_target;
@@ -194,9 +196,15 @@ task<result<lsn>> store_core::replay(log_lane& l, lane_ends known) {
 
   lsn expected = known.trim;
   bool is_cut = false;  // unsynced: here a power cut ended the log
-  for (const candidate& c : candidates) {
+  for (size_t i = 0; i < candidates.size(); ++i) {
+    const candidate& c = candidates[i];
     const std::string& path = c.file->handle.path();
     if (!is_synced && c.first.value() == 0) continue;
+    // Recycled, or about to be: what it holds comes before the next file's first frame, and none of that
+    // counts.
+    if (i + 1 < candidates.size() && candidates[i + 1].first.value() != 0 &&
+        candidates[i + 1].first <= known.trim)
+      continue;
     wal::reader reader(c.file->handle, c.file->capacity_bytes);
     auto header = co_await reader.open();
     if (!header) co_return fail(header.error());

@@ -235,15 +235,6 @@ task<result<void>> file_set::prepare_spare() {
   co_return outcome;
 }
 
-task<result<void>> file_set::sync_all() {
-  if (MILLRACE_FAULT(recovered_not_synced)) co_return {};
-  for (const auto& file : files_) {
-    auto synced = co_await file->handle.sync_data();
-    if (!synced) co_return synced;
-  }
-  co_return {};
-}
-
 task<result<void>> file_set::sync_live() {
   // What gets in line meanwhile is not meant; a file that is recycled meanwhile needs no sync.
   const std::vector<wal_file*> live(live_.begin(), live_.end());

@@ -78,9 +78,7 @@ class file_set {
   uint64_t allocated_bytes() const noexcept;
   // Sees to it that a free file of the size wanted by now stands ready; in steps, giving way between.
   task<result<void>> prepare_spare();
-  // Everything written so far, durable even if the writes were not.
-  task<result<void>> sync_all();
-  // The same for the live files.
+  // What live files hold so far, durable even if the writes were not.
   task<result<void>> sync_live();
   // Start-up: makes sure that no frame of the file is ever found again.
   task<result<void>> forget_frames(wal_file& file);

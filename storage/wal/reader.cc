@@ -8,14 +8,16 @@
 namespace millrace::storage::wal {
 
 namespace {
-constexpr uint64_t window_bytes = 1 * limits::MiB;
+constexpr uint64_t window_bytes_min = 64 * limits::KiB;
+constexpr uint64_t window_bytes_max = 1 * limits::MiB;
 }  // namespace
 
 task<result<slice>> reader::look(uint64_t at, uint64_t bytes) {
   bytes = std::min(bytes, capacity_ - at);
   if (at >= window_at_ && at + bytes <= window_at_ + window_.size())
     co_return window_.sub(at - window_at_, window_.size() - (at - window_at_));
-  const uint64_t wanted = std::min(std::max(align_up(bytes, block_bytes), window_bytes), capacity_ - at);
+  window_bytes_ = std::clamp(4 * window_bytes_, window_bytes_min, window_bytes_max);
+  const uint64_t wanted = std::min(std::max(align_up(bytes, block_bytes), window_bytes_), capacity_ - at);
   buffer memory = buffer::allocate(wanted);
   const mutable_bytes into(memory.data(), wanted);
   auto got = co_await file_.read(at, into);

@@ -1,9 +1,9 @@
 // reader: the frames of one WAL file, in order.
 //
 // open() reads the file's first block, next() the frames behind it. Reads forward through a window, so that a
-// frame is one slice of memory that may be kept. It stops at the first place that is not the next frame of
-// the same generation; what that place means (the end, a torn write, damage) is for recovery to say, with
-// find_later() as its evidence.
+// frame is one slice of memory that may be kept; it grows, since of many files only the front matters. It
+// stops at the first place that is not the next frame of the same generation; what that place means (the end,
+// a torn write, damage) is for recovery to say, with find_later() as its evidence.
 #pragma once
 
 #include <cstdint>
@@ -55,6 +55,7 @@ class reader {
   lsn last_{0};
   slice window_;
   uint64_t window_at_ = 0;
+  uint64_t window_bytes_ = 0;  // of the last one
 };
 
 }  // namespace millrace::storage::wal
