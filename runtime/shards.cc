@@ -6,6 +6,8 @@
 #include <pthread.h>
 #include <random>
 #include <sched.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "runtime/when_all.h"
 
@@ -39,6 +41,30 @@ void pin_to_core(uint32_t core) {
   pthread_setaffinity_np(pthread_self(), sizeof(cores), &cores);
 }
 
+// What threads of this kind run for before others get a turn. A shard, and the kernel's workers for its ring,
+// which take this over, mostly wait for each other and for the disk: where computing programs fill the cores,
+// each of these waits would else last until somebody else's turn of 3 ms is over. Since Linux 6.12 who asks
+// for shorter turns comes first when it wakes; its share of the cores stays what it was. Older kernels do not
+// care.
+constexpr uint64_t turn_ns = 500'000;
+
+// As in the kernel's linux/sched/types.h, which does not go together with <sched.h>.
+struct sched_attributes {
+  uint32_t size, policy;
+  uint64_t flags;
+  int32_t nice;
+  uint32_t priority;
+  uint64_t runtime, deadline, period;
+};
+
+void ask_for_short_turns() {
+  sched_attributes now{};
+  if (::syscall(SYS_sched_getattr, 0, &now, sizeof(now), 0) != 0 || now.policy != SCHED_OTHER) return;
+  now.runtime = turn_ns;
+  now.flags = 0;
+  [[maybe_unused]] const long outcome = ::syscall(SYS_sched_setattr, 0, &now, 0);
+}
+
 // Topic ids, member ids and WAL generations are drawn from it, and must not come again after a restart.
 uint64_t true_random() {
   std::random_device entropy;
@@ -68,6 +94,7 @@ struct shards::start_up {
 
 void shards::run_thread(uint32_t index, const shards_options& options, std::shared_ptr<start_up> together) {
   pthread_setname_np(pthread_self(), fmt::format("shard-{}", index).c_str());
+  ask_for_short_turns();
   if (options.pin_threads) pin_to_core(index);
   auto io = make_backend(options.io);
   if (io) {
