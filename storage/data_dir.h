@@ -50,7 +50,7 @@ class data_dir {
   virtual store_options options_for(shard_id shard) const = 0;
   virtual std::vector<partition_spec> specs_for(shard_id shard) const = 0;
 
-  // Requires: every shard_store was closed.
+  // Notes a clean stop if the checkpoints say so. Requires: every shard_store's close() succeeded.
   virtual task<result<void>> close() = 0;
 };
 
