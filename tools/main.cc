@@ -2,9 +2,11 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <fmt/format.h>
+#include <fstream>
 #include <librdkafka/rdkafka.h>
 
 #include "tools/cli/interrupt.h"
+#include "tools/cli/manual.h"
 #include "tools/cli/profile.h"
 #include "tools/cli/usage.h"
 #include "tools/verbs/twins.h"
@@ -27,6 +29,7 @@ void declare_verbs(CLI::App& root, context& ctx) {
                "  millrace consume events --from -10 --exit    # the last ten records of each partition\n"
                "  millrace topic describe events\n"
                "  millrace group describe billing              # who reads what, and how far behind\n"
+               "  millrace top                                 # rates, and who lags, as they change\n"
                "\nExit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.");
 
   CLI::App* topic = root.add_subcommand("topic", "List, create, describe, change and delete topics");
@@ -56,6 +59,8 @@ void declare_verbs(CLI::App& root, context& ctx) {
   add_group_delete(*group, ctx);
   add_produce(root, ctx);
   add_consume(root, ctx);
+  add_top(root, ctx);
+  add_bench(root, ctx);
 
   CLI::App* processor = root.add_subcommand("processor", "Try out, deploy and look after processors");
   processor->require_subcommand(1);
@@ -104,6 +109,20 @@ exit_code run_action(const CLI::App& root, context& ctx) {
   return *done;
 }
 
+// `millrace __manual DIRECTORY`: the build writes the man pages with it.
+int write_manual(const CLI::App& root, const std::string& directory) {
+  for (const auto& [name, text] : manual_pages(root, MILLRACE_VERSION)) {
+    std::ofstream page(directory + "/" + name, std::ios::binary);
+    page << text;
+    page.close();
+    if (page.fail()) {
+      fmt::print(stderr, "millrace: cannot write {}/{}\n", directory, name);
+      return static_cast<int>(exit_code::failure);
+    }
+  }
+  return static_cast<int>(exit_code::ok);
+}
+
 int run(int argc, char** argv) {
   install_signal_handlers();
   context ctx;
@@ -114,6 +133,7 @@ int run(int argc, char** argv) {
     const std::vector<std::string> words(argv + 2, argv + argc);
     return static_cast<int>(run_complete(root, ctx, words));
   }
+  if (argc == 3 && std::string_view(argv[1]) == "__manual") return write_manual(root, argv[2]);
   try {
     root.parse(argc, argv);
   } catch (const CLI::Success& answered) {  // --help, --version

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <time.h>
 #include <vector>
 
 #include "broker/admin/json_forms.h"
@@ -10,7 +11,9 @@
 #include "broker/config/load.h"
 #include "broker/processing/control.h"
 #include "broker/processing/processing.h"
+#include "broker/shard_context.h"
 #include "processors/host/trusted_path.h"
+#include "runtime/shards.h"
 
 namespace millrace::broker::admin {
 
@@ -206,6 +209,35 @@ http_response health(const node& whole) {
                {"shards", whole.shard_count()}});
 }
 
+// Each shard speaks for itself; the time is that of its thread.
+json describe_shard(const shard_context& shard) {
+  size_t partitions = 0;
+  for (const topic_ptr& t : shard.image()->topics())
+    for (int32_t p = 0; p < t->partitions; ++p) partitions += shard.owner(*t, p) == shard.id();
+  timespec cpu{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &cpu);
+  const storage::store_stats stats = shard.store().stats();
+  return {{"shard", shard.id().value()},
+          {"partitions", partitions},
+          {"cpu_seconds", static_cast<double>(cpu.tv_sec) + static_cast<double>(cpu.tv_nsec) / 1e9},
+          {"commits", stats.commits},
+          {"appended_batches", stats.appended_batches},
+          {"appended_bytes", stats.appended_bytes},
+          {"cached_bytes", stats.cached_bytes},
+          {"wal_bytes", stats.wal_bytes},
+          {"request_bytes", shard.requests.used_bytes()}};
+}
+
+task<http_response> shards(node& whole) {
+  json there = json::array();
+  for (const shard_context* shard : whole.shards) {
+    const auto describe_there = [shard] { return describe_shard(*shard); };
+    auto call = runtime::call_on(shard->id(), describe_there);
+    there.push_back(co_await call);
+  }
+  co_return good({{"cluster_id", whole.cluster_id}, {"shards", std::move(there)}});
+}
+
 }  // namespace
 
 task<http_response> answer(node& whole, http_request request) {
@@ -215,6 +247,7 @@ task<http_response> answer(node& whole, http_request request) {
   const bool posts = request.method == "POST";
   if (steps.size() < 2 || steps[0] != "v1") co_return no_such_thing(request);
   if (steps.size() == 2 && steps[1] == "health" && gets) co_return health(whole);
+  if (steps.size() == 2 && steps[1] == "shards" && gets) co_return co_await shards(whole);
   if (steps.size() == 2 && steps[1] == "metrics" && gets) co_return co_await metrics(whole);
   if (steps[1] != "processors" || steps.size() > 4) co_return no_such_thing(request);
   if (steps.size() == 2 && gets) co_return co_await list(whole);

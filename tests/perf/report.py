@@ -23,6 +23,7 @@ FIGURES = {
     "e2e_p50": ("end to end p50 ms", 2, False),
     "e2e_p99": ("end to end p99 ms", 2, False),
     "e2e_p99_9": ("end to end p99.9 ms", 2, False),
+    "client_cpu_s_per_gib": ("CPU-s of the program per GiB", 2, False),
     "stable_ms": ("until every member has its assignment, ms", 0, False),
     "rebalance_ms": ("rebalance when one more joins, ms", 0, False),
     "commits_per_second": ("commits/s", 0, True),
@@ -137,7 +138,7 @@ Written by `{command}`; not edited by hand. Commit {commit()}, {datetime.date.to
 Each cell is the median of the rounds and, in brackets, the lowest and highest. CPU is user and system time of the
 broker's process with all its threads, the kernel's io_uring workers included; the load generator's own is in no
 figure, but it competes for the same cores. The client is the same for all: librdkafka, one process
-(`tests/perf/bench`). Latency in open loops counts from the moment a record was due. The last column divides
+(`millrace bench`). Latency in open loops counts from the moment a record was due. The last column divides
 Millrace's median by Kafka's; bold where Millrace is ahead, ↑ where more is better, ↓ where less is.
 
 Groups (`tests/perf/groups`): each member is a connection that speaks the classic protocol directly, joins at the same
@@ -154,6 +155,10 @@ are exactly once and on disk when they are read, input included.
 Partitions, restart and compaction (`tests/perf/topic_works.py`) are measured on brokers of their own, which have done
 nothing else and stay alone; `log.cleaner.backoff.ms` is 100 on both, so that compaction begins when it is due. Before each
 `kill -9` a little was written, which no checkpoint had seen.
+
+The tool (`tests/perf/tool_works.py`): `millrace produce` and `consume` beside kcat, both with their own defaults, on one
+Millrace; the time is that of the whole program, from its start to its end. `log verify` checks every checksum of the
+segments, cat only reads them; both find them in the page cache.
 
 What an acknowledgement means differs: **millrace** has the record on disk (its default), **kafka** in the page cache
 (its default). **millrace, os** is a topic with `durability=os`, comparable with Kafka's default; **kafka, flush** is

@@ -25,10 +25,10 @@ BATCHES = ("--batch-bytes", 16384, "--linger", 5)
 WORKS = [
     (Work("map", "Filter and map", "derive", 1_500_000, 300_000, FLOW, size=200, options=BATCHES), "mapped"),
     (Work("count", "Count by key", "derive", 600_000, 150_000, FLOW, size=200, options=BATCHES), "counted"),
-    (Work("map-latency", "Filter and map at 2,000/s (open loop), produced until the derived record is read", "echo", 20_000,
-          8_000, LATENCY, size=200, options=("--rate", 2000)), "mapped"),
-    (Work("count-latency", "Count by key at 2,000/s (open loop), produced until the derived record is read", "echo", 20_000,
-          8_000, LATENCY, size=200, options=("--rate", 2000)), "counted"),
+    (Work("map-latency", "Filter and map at 2,000/s (open loop), produced until the derived record is read", "latency", 20_000,
+          8_000, LATENCY, size=200, options=("--rate", 2000, "--warm-up", 2000)), "mapped"),
+    (Work("count-latency", "Count by key at 2,000/s (open loop), produced until the derived record is read", "latency", 20_000,
+          8_000, LATENCY, size=200, options=("--rate", 2000, "--warm-up", 2000)), "counted"),
 ]
 OVERHEAD = Work("overhead", "What an inline processor adds to produce: one 100 B record a request, 3,000/s (open loop), acks=all",
                 "produce", 24_000, 9_000, ACK, size=100, options=("--batch-records", 1, "--linger", 0, "--rate", 3000))

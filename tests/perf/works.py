@@ -8,7 +8,7 @@ import time
 from peers import ROOT, TICKS
 
 MILLRACE = os.path.join(ROOT, "build/release/millrace")
-BENCH = os.path.join(ROOT, "build/release/tests/perf/millrace_bench")
+DERIVED = os.path.join(ROOT, "build/release/tests/perf/millrace_bench")
 
 # How a topic is made for each contestant. Millrace's own default is durable; Kafka's is not.
 VARIANTS = {
@@ -25,7 +25,7 @@ ALL = ("millrace", "kafka", "millrace, os", "kafka, flush")
 class Work:
     name: str
     title: str
-    kind: str                  # what millrace_bench does
+    kind: str                  # of `millrace bench`: produce, consume, latency; derive: of millrace_bench
     records: int
     quick_records: int
     figures: tuple             # columns of the report
@@ -50,10 +50,10 @@ WORKS = [
          partitions=1, options=("--batch-bytes", 16384, "--linger", 5, "--acks", "1")),
     Work("single", "One 100 B record a request, 5,000 requests/s (open loop), acks=all", "produce", 40_000, 15_000, ACK,
          size=100, options=("--batch-records", 1, "--linger", 0, "--rate", 5000), variants=ALL),
-    Work("ping", "A 100 B record produced and consumed, one at a time, acks=all", "echo", 3_000, 1_000, ECHO, size=100,
-         partitions=1, variants=ALL),
-    Work("stream", "100 B records at 2,000/s (open loop) to a consumer, acks=all, 6 partitions", "echo", 16_000, 8_000, ECHO,
-         size=100, options=("--rate", 2000)),
+    Work("ping", "A 100 B record produced and consumed, one at a time, acks=all", "latency", 3_000, 1_000, ECHO, size=100,
+         partitions=1, options=("--warm-up", 200), variants=ALL),
+    Work("stream", "100 B records at 2,000/s (open loop) to a consumer, acks=all, 6 partitions", "latency", 16_000, 8_000, ECHO,
+         size=100, options=("--rate", 2000, "--warm-up", 1600)),
     Work("consume-1k", "Consume 1 KiB records from the beginning, 6 partitions", "consume", 400_000, 100_000, RATE),
     Work("consume-100", "Consume 100 B records from the beginning, 6 partitions", "consume", 3_000_000, 800_000, RATE,
          size=100),
@@ -62,12 +62,6 @@ WORKS = [
 
 class Skipped(Exception):
     """This contestant cannot do this work, or failed at it, and why."""
-
-
-def build_client():
-    """`./dev build release` makes the product; the load generator is ours to make."""
-    subprocess.run(["ninja", "-C", os.path.join(ROOT, "build/release"), "tests/perf/millrace_bench"], check=True,
-                   stdout=subprocess.DEVNULL)
 
 
 def tool(broker, *arguments):
@@ -82,7 +76,10 @@ def make_topic(broker, topic, work, variant):
 
 
 def bench(broker, kind, topic, records, work, options=()):
-    command = [BENCH, kind, topic, "-b", broker.bootstrap, "-n", records, "--size", work.size, *options]
+    program, form = ([DERIVED], []) if "--derived" in options else ([MILLRACE, "bench"], ["--json"])
+    if kind != "consume":
+        options = ("--size", work.size, *options)
+    command = [*program, kind, topic, "-b", broker.bootstrap, "-n", records, *options, *form]
     done = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=600)
     if done.returncode:
         raise Skipped(f"{' '.join(map(str, command[1:]))}: {done.stderr.strip() or done.stdout.strip()}")
@@ -110,7 +107,9 @@ def measure(broker, topic, work, records):
     cpu = broker.cpu_seconds() - cpu
     wall = time.monotonic() - began
     busy_after, steal_after = machine_seconds()
-    gib, records = seen["bytes"] / 2**30, seen["records"]
+    # The broker worked for the warm-up, too.
+    records = seen["records"] + seen["warm_up_records"]
+    gib = seen["bytes"] / seen["records"] * records / 2**30
     figures = {
         "records_per_second": seen["records_per_second"],
         "mib_per_second": seen["mib_per_second"],

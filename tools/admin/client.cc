@@ -141,8 +141,11 @@ std::string admin_options::path() const {
   return socket.empty() ? "data/admin.sock" : socket;
 }
 
-void add_admin_options(CLI::App& verb, admin_options& options) {
-  constexpr const char* group = "Broker";
+namespace {
+constexpr const char* group = "Broker";
+}
+
+void add_socket_options(CLI::App& verb, admin_options& options) {
   CLI::Option* socket =
       verb.add_option("--socket", options.socket,
                       "Its admin socket; or set MILLRACE_ADMIN_SOCKET. Default: data/admin.sock")
@@ -152,6 +155,10 @@ void add_admin_options(CLI::App& verb, admin_options& options) {
       ->type_name("DIR")
       ->excludes(socket)
       ->group(group);
+}
+
+void add_admin_options(CLI::App& verb, admin_options& options) {
+  add_socket_options(verb, options);
   verb.add_option("--timeout", options.timeout_seconds, "Seconds to wait for its answer")
       ->type_name("SECONDS")
       ->check(CLI::Range(1, 86400))

@@ -21,7 +21,9 @@ struct admin_options {
   std::string path() const;
 };
 
-// --socket, --data, --timeout.
+// --socket, --data.
+void add_socket_options(CLI::App& verb, admin_options& options);
+// Those and --timeout.
 void add_admin_options(CLI::App& verb, admin_options& options);
 
 // Sends one request and yields the body of the answer. What the broker refuses is an error with its sentence;

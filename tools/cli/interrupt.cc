@@ -13,6 +13,8 @@ namespace {
 // Lock-free atomics are safe in a signal handler and across librdkafka's threads.
 std::atomic<int> received_signal{0};
 std::atomic<bool> finishing_allowed{false};
+std::atomic<void (*)()> last_action{nullptr};
+static_assert(std::atomic<void (*)()>::is_always_lock_free);
 static_assert(std::atomic<int>::is_always_lock_free && std::atomic<bool>::is_always_lock_free);
 
 exit_code code_of(int signal_number) {
@@ -21,7 +23,9 @@ exit_code code_of(int signal_number) {
 
 void on_signal(int signal_number) {
   const int earlier = received_signal.exchange(signal_number);
-  if (earlier != 0 || !finishing_allowed.load()) _exit(static_cast<int>(code_of(signal_number)));
+  if (earlier == 0 && finishing_allowed.load()) return;
+  if (void (*action)() = last_action.load(); action != nullptr) action();
+  _exit(static_cast<int>(code_of(signal_number)));
 }
 
 }  // namespace
@@ -43,6 +47,10 @@ bool interrupted() noexcept {
 
 exit_code interrupted_exit_code() noexcept {
   return code_of(received_signal.load());
+}
+
+void before_forced_exit(void (*action)()) noexcept {
+  last_action.store(action);
 }
 
 interruptible::interruptible() noexcept {

@@ -18,6 +18,9 @@ bool interrupted() noexcept;
 // What to exit with after being interrupted. Requires: interrupted().
 exit_code interrupted_exit_code() noexcept;
 
+// What a signal does before it ends the program at once; only what a signal handler may do. Null: nothing.
+void before_forced_exit(void (*action)()) noexcept;
+
 class interruptible {
  public:
   interruptible() noexcept;

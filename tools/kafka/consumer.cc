@@ -19,6 +19,7 @@ std::vector<property> properties_for(const consumer::settings& s) {
       {"enable.auto.commit", s.group.empty() ? "false" : "true"},
       {"enable.auto.offset.store", "false"},
       {"enable.partition.eof", "true"},
+      {"isolation.level", s.isolation},
       // An offset that is not there any more is an error to be told of, not a reason to jump silently.
       {"auto.offset.reset", s.group.empty() || reset.empty() ? "error" : std::string(reset)},
       {"fetch.wait.max.ms", s.is_bounded ? "20" : "500"},

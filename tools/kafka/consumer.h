@@ -29,7 +29,8 @@ class consumer {
     start_position from;
     // On its own: each partition ends before this place, and at the latest where it ends now.
     std::optional<start_position> until;
-    bool is_bounded = false;  // the caller stops at the end: hear of it quickly
+    std::string isolation = "read_committed";  // or read_uncommitted
+    bool is_bounded = false;                   // the caller stops at the end: hear of it quickly
   };
 
   static result<std::unique_ptr<consumer>> open(const connection& to, const settings& s);

@@ -64,6 +64,7 @@ errc errc_of(rd_kafka_resp_err_t code) {
     case RD_KAFKA_RESP_ERR__RESOLVE:
       return errc::broker_not_available;
     case RD_KAFKA_RESP_ERR__TRANSPORT:
+    case RD_KAFKA_RESP_ERR__SSL:
       return errc::network_exception;
     case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
     case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:

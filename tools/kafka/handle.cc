@@ -1,12 +1,14 @@
 #include "tools/kafka/handle.h"
 
 #include <chrono>
+#include <optional>
 #include <sstream>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "base/assert.h"
 #include "tools/kafka/errors.h"
+#include "tools/text/number.h"
 #include "tools/text/suggest.h"
 
 namespace millrace::tools {
@@ -38,6 +40,20 @@ result<property> split_property(const std::string& text) {
     return fail(errc::invalid_argument, "-X wants key=value, not '{}'", text);
   }
   return property{text.substr(0, equals), text.substr(equals + 1)};
+}
+
+// What speaks another protocol sends bytes that are no length of an answer, or hangs up.
+std::optional<std::string> other_protocol(std::string_view reason) {
+  if (reason.find("Disconnected while requesting ApiVersion") != std::string_view::npos)
+    return "what answers there hangs up when it is greeted in plain text: it may want TLS "
+           "(-X security.protocol=ssl or sasl_ssl), or be no Kafka broker";
+  constexpr std::string_view mark = "Invalid response size ";
+  const size_t at = reason.find(mark);
+  if (at == std::string_view::npos) return std::nullopt;
+  const std::string_view rest = reason.substr(at + mark.size());
+  constexpr int64_t http = 0x48545450;  // "HTTP"
+  return to_number(rest.substr(0, rest.find(' '))) == http ? "an HTTP server answers there, no Kafka broker"
+                                                           : "what answers there is no Kafka broker";
 }
 
 // librdkafka prefixes reasons with thread and broker names and suffixes timings; a person wants the middle.
@@ -145,11 +161,16 @@ void handle::on_error(rd_kafka_t*, int code, const char* reason, void* opaque) {
     default:
       break;
   }
+  if (auto other = other_protocol(reason)) self->other_protocol_ = *std::move(other);
   self->last_reason_ = plain_reason(reason);
 }
 
 error handle::unreachable() const {
   const std::lock_guard lock(mutex_);
+  if (!other_protocol_.empty()) {
+    return error{errc::network_exception,
+                 fmt::format("cannot reach a broker at {}: {}", connection_.bootstrap, other_protocol_)};
+  }
   const bool was_refused = last_reason_.find("refused") != std::string::npos ||
                            last_reason_.find("resolve") != std::string::npos || last_reason_.empty();
   return error{was_refused ? errc::broker_not_available : errc::network_exception,

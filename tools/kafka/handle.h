@@ -68,6 +68,7 @@ class handle {
   // Written by on_error, which poll() calls on our own thread, but also librdkafka at once for fatal ones.
   mutable std::mutex mutex_;
   std::string last_reason_;
+  std::string other_protocol_;  // what an address speaks instead of Kafka's; empty: nothing else was met
   rd_kafka_resp_err_t lasting_error_ = RD_KAFKA_RESP_ERR_NO_ERROR;
   bool all_brokers_down_ = false;
 };

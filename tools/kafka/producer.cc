@@ -18,8 +18,7 @@ std::vector<property> properties_for(const connection& to, const producer::setti
   std::vector<property> properties = {
       {"acks", s.acks},
       {"compression.codec", s.codec},
-      // Keys land where Kafka's own Java clients put them.
-      {"partitioner", "murmur2_random"},
+      {"partitioner", s.partitioner},
       {"batch.num.messages", "100000"},
       {"queue.buffering.max.messages", "500000"},
       // Enough to keep the broker busy; more would only be fresh memory to touch.

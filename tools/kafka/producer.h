@@ -21,6 +21,7 @@ class producer {
     std::string topic;
     std::string acks = "all";
     std::string codec = "none";
+    std::string partitioner = "murmur2_random";  // Kafka's own; librdkafka names the others
     bool is_idempotent = false;
   };
   struct partition_totals {
@@ -39,8 +40,9 @@ class producer {
   static result<std::unique_ptr<producer>> open(const connection& to, const settings& s);
 
   result<void> send(const outgoing_record& record);
-  // Lets acknowledgements in. Cheap; call it between records and while waiting for input.
-  void poll() { rd_kafka_poll(client_->get(), 0); }
+  // Lets acknowledgements in, and waits up to `wait_ms` for one. Cheap; call it between records and while
+  // waiting for input.
+  void poll(int wait_ms = 0) { rd_kafka_poll(client_->get(), wait_ms); }
   // Waits until everything sent is acknowledged or given up. After it, `so_far()` is final.
   // Returns the error of the first record that failed.
   result<void> finish();

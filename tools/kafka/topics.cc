@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <map>
 #include <thread>
 
 #include "base/assert.h"
@@ -179,6 +180,34 @@ result<std::vector<offset_range>> offsets_of(handle& client, const topic_info& t
   return ranges;
 }
 
+result<std::vector<std::vector<std::optional<int64_t>>>> ends_of(handle& client,
+                                                                 const std::vector<topic_info>& topics) {
+  std::vector<std::vector<std::optional<int64_t>>> ends(topics.size());
+  const partition_list_ptr list(rd_kafka_topic_partition_list_new(0));
+  for (const topic_info& topic : topics) {
+    for (const partition_info& partition : topic.partitions)
+      rd_kafka_topic_partition_list_add(list.get(), topic.name.c_str(), partition.id)->offset =
+          RD_KAFKA_OFFSET_END;
+  }
+  if (list->cnt == 0) return ends;
+  const rd_kafka_resp_err_t code = rd_kafka_offsets_for_times(client.get(), list.get(), client.timeout_ms());
+  if (code != RD_KAFKA_RESP_ERR_NO_ERROR) return fail(broker_error(code, "ask for the ends of partitions"));
+  // librdkafka answers in an order of its own.
+  std::map<std::pair<std::string_view, int32_t>, int64_t> found;
+  for (int i = 0; i < list->cnt; ++i) {
+    const rd_kafka_topic_partition_t& one = list->elems[i];
+    if (one.err == RD_KAFKA_RESP_ERR_NO_ERROR && one.offset >= 0)
+      found[{one.topic, one.partition}] = one.offset;
+  }
+  for (size_t t = 0; t < topics.size(); ++t) {
+    for (const partition_info& partition : topics[t].partitions) {
+      const auto end = found.find({topics[t].name, partition.id});
+      ends[t].push_back(end == found.end() ? std::nullopt : std::optional(end->second));
+    }
+  }
+  return ends;
+}
+
 result<std::vector<int64_t>> offsets_at(handle& client, const std::string& topic,
                                         const std::vector<int32_t>& partitions, int64_t timestamp_ms) {
   auto offsets = ask_offsets(client, topic, partitions, timestamp_ms);
@@ -219,6 +248,18 @@ result<std::vector<config_entry>> configs_of(handle& client, const std::string& 
                        .source = std::string(source_name(rd_kafka_ConfigEntry_source(entries[i])))});
   }
   std::ranges::sort(configs, {}, &config_entry::name);
+  return configs;
+}
+
+result<std::vector<property>> parse_topic_configs(const std::vector<std::string>& texts) {
+  std::vector<property> configs;
+  for (const std::string& text : texts) {
+    const size_t equals = text.find('=');
+    if (equals == 0 || equals == std::string::npos) {
+      return fail(errc::invalid_argument, "--config wants key=value, not '{}'", text);
+    }
+    configs.emplace_back(text.substr(0, equals), text.substr(equals + 1));
+  }
   return configs;
 }
 

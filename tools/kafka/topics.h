@@ -41,6 +41,9 @@ struct offset_range {
 };
 // One for each partition, in the topic's order.
 result<std::vector<offset_range>> offsets_of(handle& client, const topic_info& topic);
+// The next offset of each partition of each topic, in their order; nothing where its leader does not answer.
+result<std::vector<std::vector<std::optional<int64_t>>>> ends_of(handle& client,
+                                                                 const std::vector<topic_info>& topics);
 // The first offset in each partition whose record is not older than `timestamp_ms`; the end if there is none.
 result<std::vector<int64_t>> offsets_at(handle& client, const std::string& topic,
                                         const std::vector<int32_t>& partitions, int64_t timestamp_ms);
@@ -58,6 +61,8 @@ struct new_topic {
   int16_t replicas = -1;    // -1: the broker's default
   std::vector<property> configs;
 };
+// "key=value" each, as --config takes them.
+result<std::vector<property>> parse_topic_configs(const std::vector<std::string>& texts);
 // One result for each, in order. A topic that was created has its leaders elected when this returns.
 result<std::vector<result<void>>> create_topics(handle& client, const std::vector<new_topic>& topics);
 result<std::vector<result<void>>> delete_topics(handle& client, const std::vector<std::string>& names);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <netdb.h>
+#include <strings.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -53,9 +54,9 @@ bool receive_exactly(int fd, std::byte* to, size_t bytes) {
 }  // namespace
 
 result<wire> wire::open(const connection& to, const std::string& host, int port) {
+  constexpr std::string_view protocol = "security.protocol=";
   for (const std::string& property : to.properties) {
-    if (property.starts_with("security.protocol=") && !property.ends_with("plaintext") &&
-        !property.ends_with("PLAINTEXT")) {
+    if (property.starts_with(protocol) && strcasecmp(property.c_str() + protocol.size(), "plaintext") != 0) {
       return fail(errc::unsupported_version, "this is asked in plain text only");
     }
   }

@@ -1,6 +1,7 @@
 #include <unistd.h>
 
 #include "tools/cli/interrupt.h"
+#include "tools/cli/live_rate.h"
 #include "tools/cli/terminal.h"
 #include "tools/kafka/consumer.h"
 #include "tools/text/record_filter.h"
@@ -17,11 +18,13 @@ struct consume_options {
   std::vector<int32_t> partitions;
   uint64_t count = 0;  // 0: no limit
   bool exit_at_end = false;
+  bool is_followed = false;
   std::string to;  // empty: without end
   std::vector<std::string> filters;
   std::string format = "%s\\n";
   std::string render = "raw";
   std::string group;
+  std::string isolation = "read_committed";
 };
 
 result<consumer::settings> settings_of(const consume_options& options) {
@@ -41,6 +44,9 @@ result<consumer::settings> settings_of(const consume_options& options) {
   if (options.group.empty() && position->is_stored()) {
     return fail(errc::invalid_argument, "--from stored needs --group: whose position?");
   }
+  if (options.is_followed && (options.exit_at_end || !options.to.empty())) {
+    return fail(errc::invalid_argument, "--follow goes on at the end; it excludes --exit and --to");
+  }
   std::optional<start_position> until;
   if (!options.to.empty()) {
     const auto parsed = start_position::parse(options.to);
@@ -57,6 +63,7 @@ result<consumer::settings> settings_of(const consume_options& options) {
                             .partitions = options.partitions,
                             .from = *position,
                             .until = until,
+                            .isolation = options.isolation,
                             .is_bounded = options.exit_at_end || until.has_value()};
 }
 
@@ -77,6 +84,8 @@ result<exit_code> run(context& ctx, const consume_options& options) {
 
   const interruptible finishing;
   uint64_t records = 0;
+  uint64_t bytes = 0;
+  live_rate rate(options.is_followed && !ctx.common.is_quiet);
   const auto is_enough = [&] { return options.count > 0 && records == options.count; };
   const auto print = [&](const record_view& record) {
     if (!filter->matches(record)) return !ctx.out.is_closed();
@@ -87,8 +96,10 @@ result<exit_code> run(context& ctx, const consume_options& options) {
     } else {
       format->append(out, record);
     }
-    ctx.out.committed();
+    bytes += record.key.value_or("").size() + record.value.value_or("").size();
     ++records;
+    rate.make_way();
+    ctx.out.committed();
     return !is_enough() && !ctx.out.is_closed();
   };
   while (!is_enough() && !ctx.out.is_closed() && !interrupted()) {
@@ -97,7 +108,9 @@ result<exit_code> run(context& ctx, const consume_options& options) {
     // Whoever waits behind a pipe sees each record at once; and only what was written out is done with.
     MR_TRY(ctx.out.flush());
     if (!ctx.out.is_closed()) (*from)->mark_done();
+    rate.update(records, bytes);
   }
+  rate.clear();
   MR_TRY((*from)->close());
   if (isatty(STDERR_FILENO) == 1 && !ctx.common.is_json) {
     tell(ctx, styled(STDERR_FILENO, style::dim,
@@ -133,6 +146,8 @@ void add_consume(CLI::App& root, context& ctx) {
         ->type_size(1)
         ->allow_extra_args(false);
     verb.add_flag("-e,--exit", options.exit_at_end, "Stop at the end instead of waiting for more");
+    verb.add_flag("-F,--follow", options.is_followed,
+                  "Wait for more at the end (as without --exit), and show on a terminal how fast it comes");
     verb.add_option("-f,--format", options.format,
                     "%k key, %s value, %h headers, %t topic, %p partition, %o offset, %T timestamp in ms,\n"
                     "%K and %S lengths (-1: null), %R value length as 4 bytes; \\n \\t \\xHH")
@@ -142,7 +157,14 @@ void add_consume(CLI::App& root, context& ctx) {
         ->type_name("HOW")
         ->check(CLI::IsMember({"raw", "hex", "auto"}))
         ->capture_default_str();
-    verb.add_option("-g,--group", options.group, "Read as a member of this group and commit its position");
+    verb.add_option(
+        "-g,--group", options.group,
+        "Read as a member of this group and commit its position; what --filter leaves out counts\n"
+        "as read, too");
+    verb.add_option("--isolation", options.isolation,
+                    "Whether to show records of open and aborted transactions")
+        ->check(CLI::IsMember({"read_committed", "read_uncommitted"}))
+        ->capture_default_str();
     add_output_options(verb, ctx);
     add_connection_options(verb, ctx);
     add_examples(
@@ -151,6 +173,7 @@ void add_consume(CLI::App& root, context& ctx) {
         "  millrace consume events --from -10 --exit            # the last ten of each partition\n"
         "  millrace consume events --from @2026-01-31T12:00:00Z --count 100\n"
         "  millrace consume events --from end -f '%p:%o %T %k=%s\\n'\n"
+        "  millrace consume events --from end --follow > new.txt   # and the rate in the terminal\n"
         "  millrace consume events --exit --json | jq -r .value\n"
         "  millrace consume events --from 1000 --to 2000 --filter 'value.user.id=42' --filter 'key~^eu-'\n"
         "  millrace consume events --group billing");

@@ -69,10 +69,10 @@ void add_group_list(CLI::App& group, context& ctx) {
   const auto declare = [&](CLI::App& verb, list_options& options) {
     verb.alias("ls");
     verb.add_option("--state", options.states,
-                    "Only groups in this state (Stable, Empty, …); may be repeated")
+                    "Only groups in this state (Stable, Empty, ...); may be repeated")
         ->allow_extra_args(false);
     verb.add_option("--type", options.types,
-                    "Only groups of this type (classic, consumer, …); may be repeated")
+                    "Only groups of this type (classic, consumer, ...); may be repeated")
         ->allow_extra_args(false);
     add_output_options(verb, ctx);
     add_connection_options(verb, ctx);

@@ -5,7 +5,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "tools/bench/clock.h"
 #include "tools/cli/interrupt.h"
+#include "tools/cli/pace.h"
 #include "tools/cli/terminal.h"
 #include "tools/kafka/producer.h"
 #include "tools/text/escape.h"
@@ -28,6 +30,8 @@ struct produce_options {
   int32_t partition = -1;
   std::string codec = "none";
   std::string acks = "all";
+  std::string partitioner = "murmur2_random";
+  uint64_t rate = 0;  // 0: as fast as it goes
   bool is_idempotent = false;
 };
 
@@ -92,9 +96,22 @@ class input_file {
   std::string name_;
 };
 
+// Until the next record is due. Acknowledgements are taken in meanwhile.
+void wait_for_turn(producer& to, std::optional<pace>& rate) {
+  if (!rate) return;
+  const int64_t due_ns = rate->next_due_ns(now_ns());
+  for (int64_t left_ns = due_ns - now_ns(); left_ns > 0 && !interrupted(); left_ns = due_ns - now_ns()) {
+    if (left_ns >= 1'000'000) {
+      to.poll(static_cast<int>(std::min<int64_t>(left_ns / 1'000'000, 100)));
+    } else {
+      sleep_until_ns(due_ns);
+    }
+  }
+}
+
 // Sends every record of one input. An error names the input and the record in it.
 result<void> send_all(producer& to, const input_file& from, record_parser& parser,
-                      const std::string& delimiter, progress& bar) {
+                      const std::string& delimiter, std::optional<pace>& rate, progress& bar) {
   split_reader reader(from.descriptor(), delimiter, [&] { to.poll(); });
   const uint64_t total_bytes = from.size_bytes();
   for (uint64_t number = 1; !interrupted(); ++number) {
@@ -104,6 +121,7 @@ result<void> send_all(producer& to, const input_file& from, record_parser& parse
     const auto record = parser.parse(**piece);
     if (!record)
       return fail(record.error().code, "{}, record {}: {}", from.name(), number, record.error().message);
+    wait_for_turn(to, rate);
     MR_TRY(to.send(*record));
     bar.update(reader.bytes_read(), total_bytes);
   }
@@ -147,6 +165,7 @@ result<exit_code> run(context& ctx, const produce_options& options) {
   auto to = producer::open(ctx.common.to, {.topic = options.topic,
                                            .acks = options.acks,
                                            .codec = options.codec,
+                                           .partitioner = options.partitioner,
                                            .is_idempotent = options.is_idempotent});
   if (!to) return fail(to.error());
   if (options.files.empty() && isatty(STDIN_FILENO) == 1) tell(ctx, "One record a line; Ctrl-D ends.");
@@ -155,9 +174,11 @@ result<exit_code> run(context& ctx, const produce_options& options) {
   const auto start = std::chrono::steady_clock::now();
   progress bar("produced", !ctx.common.is_quiet);
   record_parser parser(*std::move(rules));
+  std::optional<pace> rate;
+  if (options.rate > 0) rate.emplace(options.rate);
   result<void> sent;
   for (const input_file& input : inputs) {
-    sent = send_all(**to, input, parser, *delimiter, bar);
+    sent = send_all(**to, input, parser, *delimiter, rate, bar);
     if (!sent || interrupted()) break;
   }
   const result<void> finished = (*to)->finish();
@@ -197,6 +218,15 @@ void add_produce(CLI::App& root, context& ctx) {
     verb.add_option("--acks", options.acks, "Acknowledgement to wait for")
         ->check(CLI::IsMember({"0", "1", "all", "-1"}))
         ->capture_default_str();
+    verb.add_option(
+            "--partitioner", options.partitioner,
+            "Which partition a key goes to, by librdkafka's names; murmur2_random is what Java clients do")
+        ->check(CLI::IsMember({"murmur2_random", "murmur2", "consistent_random", "consistent", "fnv1a_random",
+                               "fnv1a", "random"}))
+        ->capture_default_str();
+    verb.add_option("--rate", options.rate, "So many records per second (default: as fast as it goes)")
+        ->type_name("N")
+        ->check(CLI::PositiveNumber);
     verb.add_flag("--idempotent", options.is_idempotent,
                   "Neither double nor reorder records when a connection breaks (takes 0.5 s to begin)");
     add_output_options(verb, ctx);
@@ -205,6 +235,7 @@ void add_produce(CLI::App& root, context& ctx) {
                  "  echo hello | millrace produce events\n"
                  "  millrace produce events access.log --codec zstd\n"
                  "  printf 'alice\\t42\\n' | millrace produce scores --key-separator '\\t'\n"
+                 "  millrace produce events replay.txt --rate 500\n"
                  "  millrace produce blobs photo.jpg --format whole --header type=image/jpeg\n"
                  "  millrace consume a --exit --json | millrace produce b --format json");
   };

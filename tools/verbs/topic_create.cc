@@ -17,18 +17,12 @@ struct create_options {
 };
 
 result<std::vector<new_topic>> topics_to_create(const create_options& options) {
-  std::vector<property> configs;
-  for (const std::string& text : options.configs) {
-    const size_t equals = text.find('=');
-    if (equals == 0 || equals == std::string::npos) {
-      return fail(errc::invalid_argument, "--config wants key=value, not '{}'", text);
-    }
-    configs.emplace_back(text.substr(0, equals), text.substr(equals + 1));
-  }
+  const auto configs = parse_topic_configs(options.configs);
+  if (!configs) return fail(configs.error());
   std::vector<new_topic> topics;
   for (const std::string& name : options.names) {
     topics.push_back(
-        {.name = name, .partitions = options.partitions, .replicas = options.replicas, .configs = configs});
+        {.name = name, .partitions = options.partitions, .replicas = options.replicas, .configs = *configs});
   }
   return topics;
 }

@@ -27,6 +27,8 @@ void add_group_reset_offsets(CLI::App& group, context& ctx);
 void add_group_delete_offsets(CLI::App& group, context& ctx);
 void add_produce(CLI::App& root, context& ctx);
 void add_consume(CLI::App& root, context& ctx);
+void add_top(CLI::App& root, context& ctx);
+void add_bench(CLI::App& root, context& ctx);
 void add_processor_deploy(CLI::App& processor, context& ctx);
 void add_processor_list(CLI::App& processor, context& ctx);
 void add_processor_describe(CLI::App& processor, context& ctx);

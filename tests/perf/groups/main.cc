@@ -17,8 +17,8 @@
 #include <sys/epoll.h>
 #include <sys/resource.h>
 
-#include "tests/perf/bench/clock.h"
 #include "tests/perf/groups/member.h"
+#include "tools/bench/clock.h"
 
 namespace millrace::perf {
 
@@ -58,7 +58,7 @@ class crowd {
       m.on_readable();
       if (commits && m.is_stable() && m.now() == doing::nothing) m.commit();
     }
-    const int64_t now = now_ns();
+    const int64_t now = tools::now_ns();
     if (now < next_round_ns_) return;
     next_round_ns_ = now + beat_ns / 20;
     for (const auto& m : members_) {
@@ -77,10 +77,10 @@ class crowd {
 
   // Until all are stable and stay so for three beats; the moment when they had become so.
   int64_t settle() {
-    const int64_t give_up = now_ns() + patience_ns;
-    while (!is_stable() || now_ns() - last_change_ns() < 3 * beat_ns) {
+    const int64_t give_up = tools::now_ns() + patience_ns;
+    while (!is_stable() || tools::now_ns() - last_change_ns() < 3 * beat_ns) {
       turn(false);
-      if (now_ns() > give_up) throw std::runtime_error("no stable assignment in five minutes");
+      if (tools::now_ns() > give_up) throw std::runtime_error("no stable assignment in five minutes");
     }
     return last_change_ns();
   }
@@ -103,11 +103,11 @@ void run(const options& o) {
   for (int g = 0; g < o.groups; ++g) {
     for (int m = 0; m < o.members; ++m) all.add(g);
   }
-  const int64_t began = now_ns();
+  const int64_t began = tools::now_ns();
   for (const auto& m : all.members()) m->join();
   const int64_t stable_ns = all.settle() - began;
 
-  const int64_t newcomer = now_ns();
+  const int64_t newcomer = tools::now_ns();
   all.add(0).join();
   const int64_t rebalance_ns = all.settle() - newcomer;
 
@@ -115,16 +115,16 @@ void run(const options& o) {
     if (m->now() == doing::nothing) m->commit();
   }
   const auto length_ns = static_cast<int64_t>(o.seconds * 1e9);
-  const int64_t warm = now_ns() + length_ns / 5;
-  while (now_ns() < warm) all.turn(true);
+  const int64_t warm = tools::now_ns() + length_ns / 5;
+  while (tools::now_ns() < warm) all.turn(true);
   uint64_t before = 0, after = 0;
   for (const auto& m : all.members()) {
     before += m->commits();
     m->commit_ns().clear();
   }
-  const int64_t from = now_ns();
-  while (now_ns() - from < length_ns) all.turn(true);
-  const double took = static_cast<double>(now_ns() - from) / 1e9;
+  const int64_t from = tools::now_ns();
+  while (tools::now_ns() - from < length_ns) all.turn(true);
+  const double took = static_cast<double>(tools::now_ns() - from) / 1e9;
   std::vector<int64_t> latencies;
   for (const auto& m : all.members()) {
     after += m->commits();

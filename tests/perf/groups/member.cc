@@ -24,7 +24,7 @@
 #include "protocol/generated/sync_group_request.h"
 #include "protocol/generated/sync_group_response.h"
 #include "protocol/header.h"
-#include "tests/perf/bench/clock.h"
+#include "tools/bench/clock.h"
 
 namespace millrace::perf {
 
@@ -88,7 +88,7 @@ void member::send(const Request& request, int16_t version, doing what) {
     }
   }
   doing_ = what;
-  sent_ns_ = now_ns();
+  sent_ns_ = tools::now_ns();
 }
 
 void member::join() {
@@ -194,7 +194,7 @@ void member::on_answer(const slice& bytes) {
       const auto answer = decode<protocol::sync_group_response>(in, sync_version);
       if (answer.error_code == 0) {
         is_stable_ = true;
-        stable_since_ns_ = now_ns();
+        stable_since_ns_ = tools::now_ns();
       }
       on_state(answer.error_code, "SyncGroup");
       break;
@@ -210,7 +210,7 @@ void member::on_answer(const slice& bytes) {
       const int16_t code = answer.topics[0].partitions[0].error_code;
       if (code == 0) {
         ++commits_;
-        commit_ns_.push_back(now_ns() - sent_ns_);
+        commit_ns_.push_back(tools::now_ns() - sent_ns_);
       }
       on_state(code, "OffsetCommit");
       break;

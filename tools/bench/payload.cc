@@ -3,9 +3,9 @@
 #include <fmt/format.h>
 
 #include "base/prng.h"
-#include "tests/perf/bench/load.h"
+#include "tools/bench/load.h"
 
-namespace millrace::perf {
+namespace millrace::tools {
 
 std::vector<std::string> make_payloads(size_t count, size_t bytes) {
   prng random(0x6d696c6c72616365);
@@ -21,17 +21,13 @@ std::vector<std::string> make_payloads(size_t count, size_t bytes) {
   return payloads;
 }
 
-// Keys belong to one partition, so that counting by key needs no other.
 std::string key_of(const load_options& options, int32_t partition, uint64_t i) {
   return fmt::format("{}-{:06}", partition, i * 2'654'435'761 % options.keys);
 }
 
-bool passes(std::string_view value, int64_t temp_min) {
-  constexpr std::string_view field = "\"temp\":";
-  const size_t at = value.find(field);
-  if (at == std::string_view::npos || at + field.size() + 2 > value.size()) return false;
-  const int64_t temp = (value[at + field.size()] - '0') * 10 + (value[at + field.size() + 1] - '0');
-  return temp >= temp_min;
+void samples::add(const samples& other) {
+  microseconds_.insert(microseconds_.end(), other.microseconds_.begin(), other.microseconds_.end());
+  is_sorted_ = false;
 }
 
 double samples::quantile(double q) {
@@ -41,4 +37,4 @@ double samples::quantile(double q) {
   return microseconds_[std::clamp<size_t>(rank, 1, microseconds_.size()) - 1];
 }
 
-}  // namespace millrace::perf
+}  // namespace millrace::tools
