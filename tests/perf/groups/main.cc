@@ -140,7 +140,8 @@ void run(const options& o) {
       "\"commits_per_second\": {:.1f}, \"commits\": {}, \"commit_p50\": {:.3f}, \"commit_p99\": {:.3f}, "
       "\"client_cpu_seconds\": {:.3f}}}\n",
       all.members().size(), o.groups, ms(stable_ns), ms(rebalance_ns),
-      static_cast<double>(after - before) / took, after - before, at(0.5), at(0.99), process_cpu_seconds());
+      static_cast<double>(after - before) / took, after - before, at(0.5), at(0.99),
+      tools::process_cpu_seconds());
   std::fflush(stdout);
   // The members stay until the reader has measured the broker: it closes our standard input.
   while (std::getchar() != EOF) {
