@@ -1,5 +1,6 @@
 """docs/performance.md out of measured figures, or docs/performance-WORK.md where only some work was measured. Nothing in
 those files is written by hand."""
+import dataclasses
 import datetime
 import os
 import platform
@@ -7,6 +8,8 @@ import re
 import statistics
 import subprocess
 
+import plots
+import targets
 from peers import ROOT, Kafka
 
 
@@ -51,6 +54,7 @@ FIGURES = {
     "start_ms": ("start to first answer, ms", 1, False),
     "idle_mib": ("resident memory idle, MiB", 1, False),
     "idle_cpu_ms": ("CPU ms per idle second", 2, False),
+    "kib_per_connection": ("memory per connection, KiB", 1, False),
     "peak_mib": ("peak resident memory in this run, MiB", 0, False),
 }
 
@@ -99,6 +103,48 @@ def table(keys, results):
     return "\n".join(lines)
 
 
+@dataclasses.dataclass
+class Series:
+    """The same work at several points of an axis: a table with a line a point, and a plot of one figure."""
+    name: str
+    title: str
+    axis: str
+    keys: tuple
+    plotted: str
+    rows: list  # [(point, {contestant: [figures of a run, …]})]
+
+
+def tables_of(section):
+    """[(title, results)] of a section, whatever its kind."""
+    if isinstance(section, Series):
+        return [(f"{section.title}: {point:,}", results) for point, results in section.rows]
+    return [(section[0], section[2])]
+
+
+def series_table(series):
+    contestants = list(dict.fromkeys(c for _, results in series.rows for c in results))
+    heads = [f"{FIGURES[key][0]} {'↑' if FIGURES[key][2] else '↓'} {c}" for key in series.keys for c in (*contestants, "")]
+    heads = [head if i % (len(contestants) + 1) < len(contestants) else "ratio" for i, head in enumerate(heads)]
+    lines = [f"| {series.axis} | " + " | ".join(heads) + " |", "|---:|" + "---:|" * len(heads)]
+    for point, results in series.rows:
+        cells = []
+        for key in series.keys:
+            _, digits, more = FIGURES[key]
+            values = {c: [run[key] for run in results.get(c, []) if key in run] for c in contestants}
+            cells += [cell(values[c], digits) for c in contestants]
+            cells.append(ratio(values.get("millrace"), values.get("kafka"), more))
+        lines.append(f"| {point:,} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def series_text(series, path):
+    """The section of a series; draws its plot beside the report."""
+    image = f"{os.path.splitext(path)[0]}-{series.name}.svg"
+    title, _, _ = FIGURES[series.plotted]
+    plots.draw(image, series.title, series.axis, title, series.rows, series.plotted)
+    return f"\n## {series.title}\n\n{series_table(series)}\n\n![{series.title}]({os.path.basename(image)})\n"
+
+
 def host():
     with open("/proc/cpuinfo") as f:
         model = re.search(r"model name\s*: (.*)", f.read())
@@ -121,7 +167,8 @@ def path_of(only):
 
 
 def write(path, command, rounds, warm_up_s, outside, sections, skipped):
-    """`sections`: [(title, keys, results)]; `outside`: CPU of other processes and steal, per second, of every run."""
+    """`sections`: [(title, keys, results) or a Series]; `outside`: CPU of other processes and steal, per second, of every
+    run."""
     others = sorted(run[0] for run in outside)
     steal = sorted(run[1] for run in outside)
     text = f"""# Performance
@@ -164,7 +211,16 @@ What an acknowledgement means differs: **millrace** has the record on disk (its 
 (its default). **millrace, os** is a topic with `durability=os`, comparable with Kafka's default; **kafka, flush** is
 a topic with `flush.messages=1`, comparable with Millrace's.
 """
-    for title, keys, results in sections:
+    plain = [section for section in sections if not isinstance(section, Series)]
+    reached = list(targets.lines(plain, lambda key: FIGURES[key][0], lambda value: number(value, 1)))
+    if reached:
+        text += "\n## Targets\n\n| | wanted | measured | |\n|---|---:|---:|---|\n" + "\n".join(reached) + "\n"
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    for section in sections:
+        if isinstance(section, Series):
+            text += series_text(section, path)
+            continue
+        title, keys, results = section
         text += f"\n## {title}\n\n{table(keys, results)}\n"
         if "kafka, flush" in results and results["kafka, flush"]:
             key = keys[0]
@@ -174,6 +230,5 @@ a topic with `flush.messages=1`, comparable with Millrace's.
                      f"{FIGURES[key][0]} of kafka, flush.\n")
     if skipped:
         text += "\n## Not measured\n\n" + "".join(f"- {line}\n" for line in skipped)
-    os.makedirs(os.path.dirname(path), exist_ok=True)
     with open(path, "w") as f:
         f.write(text)
