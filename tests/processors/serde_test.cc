@@ -102,6 +102,8 @@ TEST(json_test, what_is_read_is_written) {
   EXPECT_EQ(encode(json::parse(" { \"a\" : [ 1 , 2 ] } \n")), R"({"a":[1,2]})");
   EXPECT_EQ(json::parse(R"("\ud83d\ude00\u00e9\/")").text(), "\xf0\x9f\x98\x80\xc3\xa9/");
   EXPECT_EQ(encode(json::parse(R"({"a":1,"b":2,"a":3})")), R"({"a":3,"b":2})");
+  EXPECT_EQ(encode(json::parse(R"({"c":0,"a":1,"b":2,"a":3,"c":4,"a":5,"d":6,"b":7})")),
+            R"({"c":4,"a":5,"b":7,"d":6})");
   EXPECT_TRUE(json::parse("1e3").is_number());
   EXPECT_FALSE(json::parse("1e3").is_whole());
   EXPECT_EQ(json::parse("99999999999999999999").number(), 1e20);
@@ -122,6 +124,14 @@ TEST(json_test, members_and_elements) {
   EXPECT_THROW(same["customer"]["first"], millrace::failure);
   EXPECT_THROW(encode(json(std::numeric_limits<double>::infinity())), millrace::failure);
   EXPECT_THROW(encode(json("\xff")), millrace::failure);
+}
+
+TEST(json_test, a_member_is_taken_out) {
+  json order = json::parse(R"({"a":1,"b":2,"c":3})");
+  EXPECT_TRUE(order.remove("b"));
+  EXPECT_FALSE(order.remove("b"));
+  EXPECT_FALSE(json(1).remove("b"));
+  EXPECT_EQ(encode(order), R"({"a":1,"c":3})");
 }
 
 TEST(json_test, what_is_no_json_is_refused) {

@@ -12,6 +12,7 @@
 // wins), so a value is written the same way on every run. Nesting is limited to 100 levels.
 #pragma once
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <cstdint>
@@ -79,6 +80,15 @@ class json {
   }
   const json& operator[](const char* name) const { return (*this)[std::string_view(name)]; }
   json& operator[](const char* name) { return (*this)[std::string_view(name)]; }
+  // Takes the member of that name out of an object; false if there is none.
+  bool remove(std::string_view name) {
+    auto* const all = std::get_if<members>(&value_);
+    if (!all) return false;
+    const auto at = std::find_if(all->begin(), all->end(), [&](const member& m) { return m.first == name; });
+    if (at == all->end()) return false;
+    all->erase(at);
+    return true;
+  }
   // Appends to an array; makes one of null.
   void push_back(json value) {
     if (is_null()) value_ = elements{};
@@ -230,21 +240,55 @@ class json::parser {
   }
 
   json object(int depth) {
-    json made = json::object();
+    members all;
     ++at_;
     skip_space();
-    if (take('}')) return made;
+    if (take('}')) return json(std::move(all));
     do {
       skip_space();
       if (peek() != '"') fail("a name is expected");
-      const std::string name = text();
+      std::string name = text();
       skip_space();
       if (!take(':')) fail("a colon is expected");
-      made[name] = any(depth + 1);
+      all.emplace_back(std::move(name), any(depth + 1));
       skip_space();
     } while (take(','));
     if (!take('}')) fail("a comma or } is expected");
-    return made;
+    keep_last_of_each(all);
+    return json(std::move(all));
+  }
+
+  // Of members with one name the last one stays, in the place of the first. In n log n: there may be a
+  // million.
+  static void keep_last_of_each(members& all) {
+    std::vector<std::size_t> order(all.size());
+    for (std::size_t i = 0; i < order.size(); ++i) order[i] = i;
+    const auto is_before = [&](std::size_t a, std::size_t b) {
+      const int names = all[a].first.compare(all[b].first);
+      return names != 0 ? names < 0 : a < b;
+    };
+    std::sort(order.begin(), order.end(), is_before);
+    std::vector<std::size_t> repeated;
+    for (std::size_t i = 0; i < order.size();) {
+      std::size_t end = i + 1;
+      while (end < order.size() && all[order[end]].first == all[order[i]].first)
+        repeated.push_back(order[end++]);
+      if (end > i + 1) all[order[i]].second = std::move(all[order[end - 1]].second);
+      i = end;
+    }
+    if (repeated.empty()) return;
+    std::sort(repeated.begin(), repeated.end());
+    std::size_t next = 0;
+    std::size_t to = 0;
+    for (std::size_t i = 0; i < all.size(); ++i) {
+      if (next < repeated.size() && repeated[next] == i) {
+        ++next;
+        continue;
+      }
+      if (to != i) all[to] = std::move(all[i]);
+      ++to;
+    }
+    all.resize(to);
   }
 
   json array(int depth) {
