@@ -85,17 +85,30 @@ result<void> read_text(const toml::node& node, std::string_view key, std::string
   return {};
 }
 
-result<void> read_pairs(const toml::node& node, std::string_view key, std::string_view file,
-                        std::vector<std::pair<std::string, std::string>>& out) {
+// What a processor is configured with, as pairs of texts: what is in tables inside has their names in front
+// of its own, with dots between them.
+result<void> read_pairs(const toml::node& node, const std::string& key, std::string_view file,
+                        std::vector<std::pair<std::string, std::string>>& out, const std::string& prefix = "",
+                        int depth = 1) {
+  constexpr int depth_max = 4;
   const toml::table* table = node.as_table();
   if (table == nullptr)
-    return fail(errc::invalid_config, "{}: {}: a table of strings is expected", place(file, node), key);
+    return fail(errc::invalid_config, "{}: {}: a table is expected", place(file, node), key);
   for (const auto& [name, value] : *table) {
+    const std::string whole_name = prefix + std::string(name.str());
+    const std::string whole_key = fmt::format("{}.{}", key, name.str());
+    if (value.is_table() && depth < depth_max) {
+      MR_TRY(read_pairs(value, whole_key, file, out, whole_name + ".", depth + 1));
+      continue;
+    }
     const std::optional<std::string> text = to_text(value);
     if (!text)
-      return fail(errc::invalid_config, "{}: {}.{}: a string is expected", place(file, name), key,
-                  name.str());
-    out.emplace_back(name.str(), *text);
+      return fail(errc::invalid_config,
+                  "{}: {}: a string, number, boolean, list of them or table is expected", place(file, name),
+                  whole_key);
+    if (std::ranges::find(out, whole_name, [](const auto& pair) { return pair.first; }) != out.end())
+      return fail(errc::invalid_config, "{}: {} is there twice", place(file, name), whole_key);
+    out.emplace_back(whole_name, *text);
   }
   return {};
 }
@@ -187,7 +200,7 @@ result<processor_entry> read_processor(const toml::table& table, std::string_vie
     } else if (name == "outputs") {
       MR_TRY(read_outputs(node, file, entry));
     } else if (name == "config") {
-      MR_TRY(read_pairs(node, name, file, entry.settings));
+      MR_TRY(read_pairs(node, std::string(name), file, entry.settings));
     } else {
       const std::string_view nearest = nearest_name(name, keys);
       return fail(errc::invalid_config, "{}: unknown processor key \"{}\"{}", place(file, key), name,

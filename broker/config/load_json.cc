@@ -21,8 +21,8 @@ bool with_scalar(const json& value, Take take) {
   return false;
 }
 
-// Tables go as deep as a configuration's do: outputs.<name>.topic.
-constexpr int depth_max = 3;
+// Tables go as deep as a configuration's do: config.fields.<name>.<rule>.
+constexpr int depth_max = 4;
 
 bool insert(toml::table& into, const std::string& key, const json& value, int depth = 1) {
   if (value.is_object()) {

@@ -54,7 +54,7 @@ extern "C" {
 
 #define MILLRACE_PROCESSOR_ABI_VERSION 1u
 
-/* The one symbol a shared object exports. */
+/* The one symbol a shared object exports (or MILLRACE_PROCESSOR_ENTRY_FOR_SYMBOL, below). */
 #define MILLRACE_PROCESSOR_ENTRY_SYMBOL "millrace_processor_entry"
 
 #if defined(__GNUC__)
@@ -332,6 +332,21 @@ typedef struct millrace_processor {
 MILLRACE_PROCESSOR_EXPORT const millrace_processor* millrace_processor_entry(uint32_t host_abi_version);
 
 typedef const millrace_processor* (*millrace_processor_entry_fn)(uint32_t host_abi_version);
+
+/* Instead of it, from an object whose table depends on its configuration: outputs and stores, say. Called
+ * with the options that create() gets, as often as there are deployments; the tables stay valid for good.
+ * Null if something is wrong with them: then `why`, of `why_size` bytes, says what, ended by a zero byte. */
+#define MILLRACE_PROCESSOR_ENTRY_FOR_SYMBOL "millrace_processor_entry_for"
+
+MILLRACE_PROCESSOR_EXPORT const millrace_processor* millrace_processor_entry_for(
+    uint32_t host_abi_version, const millrace_option* options, uint32_t option_count, uint32_t option_stride,
+    char* why, uint64_t why_size);
+
+typedef const millrace_processor* (*millrace_processor_entry_for_fn)(uint32_t host_abi_version,
+                                                                     const millrace_option* options,
+                                                                     uint32_t option_count,
+                                                                     uint32_t option_stride, char* why,
+                                                                     uint64_t why_size);
 
 #ifdef __cplusplus
 } /* extern "C" */

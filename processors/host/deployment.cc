@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/assert.h"
+#include "processors/host/bundled_library.h"
 #include "processors/host/instance.h"
 #include "processors/host/trial.h"
 
@@ -153,11 +154,11 @@ deployment deployment::without(std::string_view name) const {
 result<std::shared_ptr<const plugin>> deployment::load_code(const processor_spec& spec,
                                                             const std::string& library,
                                                             const std::string& store_dir) {
-  const auto kept = plugin::keep(library, store_dir);
+  const auto kept = plugin::keep(library_path(library), store_dir);
   if (!kept) return fail(kept.error());
   const auto tried = try_out(spec, kept->path);
   if (!tried) return fail(tried.error().code, "{}: {}", library, tried.error().message);
-  if (spec.isolated != isolation::process) return plugin::open(*kept);
+  if (spec.isolated != isolation::process) return plugin::open(*kept, spec.options);
   if (!tried->code) return fail(errc::not_supported, "this program cannot start processes for processors");
   return plugin::elsewhere(*tried->code, *kept);
 }

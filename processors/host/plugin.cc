@@ -1,6 +1,7 @@
 #include "processors/host/plugin.h"
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstddef>
 #include <cstring>
@@ -251,26 +252,53 @@ result<plugin::kept_library> plugin::keep(const std::string& library, const std:
   return kept;
 }
 
-result<std::shared_ptr<const plugin>> plugin::open(const kept_library& kept) {
+namespace {
+
+// The table of an object; null if it has none for this broker.
+result<const millrace_processor*> table_of(void* handle, const plugin::options& given) {
+  if (const auto entry_for = reinterpret_cast<millrace_processor_entry_for_fn>(
+          dlsym(handle, MILLRACE_PROCESSOR_ENTRY_FOR_SYMBOL))) {
+    std::vector<millrace_option> options;
+    const auto view = [](const std::string& text) {
+      return millrace_bytes{text.data(), static_cast<int64_t>(text.size())};
+    };
+    for (const auto& [key, value] : given) options.push_back({view(key), view(value)});
+    std::array<char, 4096> why{};
+    const millrace_processor* table =
+        entry_for(MILLRACE_PROCESSOR_ABI_VERSION, options.data(), static_cast<uint32_t>(options.size()),
+                  sizeof(millrace_option), why.data(), why.size());
+    why.back() = '\0';
+    if (!table && why.front() != '\0') return fail(errc::invalid_config, "{}", why.data());
+    return table;
+  }
+  const auto entry =
+      reinterpret_cast<millrace_processor_entry_fn>(dlsym(handle, MILLRACE_PROCESSOR_ENTRY_SYMBOL));
+  if (!entry)
+    return fail(errc::malformed, "it is not a Millrace processor: it does not export {}",
+                MILLRACE_PROCESSOR_ENTRY_SYMBOL);
+  return entry(MILLRACE_PROCESSOR_ABI_VERSION);
+}
+
+}  // namespace
+
+result<std::shared_ptr<const plugin>> plugin::open(const kept_library& kept, const options& given) {
   std::shared_ptr<plugin> p(new plugin);
   p->content_hash_ = kept.content_hash;
   p->path_ = kept.path;
   void* handle = dlopen(kept.path.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (!handle) return fail(errc::malformed, "{} cannot be loaded: {}", kept.given, dlerror());
-  const auto entry =
-      reinterpret_cast<millrace_processor_entry_fn>(dlsym(handle, MILLRACE_PROCESSOR_ENTRY_SYMBOL));
-  if (!entry)
-    return fail(errc::malformed, "{} is not a Millrace processor: it does not export {}", kept.given,
-                MILLRACE_PROCESSOR_ENTRY_SYMBOL);
-  if (auto adopted = p->adopt(entry(MILLRACE_PROCESSOR_ABI_VERSION)); !adopted)
+  const auto table = table_of(handle, given);
+  if (!table) return fail(table.error().code, "{}: {}", kept.given, table.error().message);
+  if (auto adopted = p->adopt(*table); !adopted)
     return fail(adopted.error().code, "{}: {}", kept.given, adopted.error().message);
   return p;
 }
 
-result<std::shared_ptr<const plugin>> plugin::load(const std::string& library, const std::string& store_dir) {
+result<std::shared_ptr<const plugin>> plugin::load(const std::string& library, const std::string& store_dir,
+                                                   const options& given) {
   auto kept = keep(library, store_dir);
   if (!kept) return fail(std::move(kept).error());
-  return open(*kept);
+  return open(*kept, given);
 }
 
 std::shared_ptr<const plugin> plugin::absent(std::vector<std::string> outputs) {

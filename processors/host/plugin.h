@@ -13,6 +13,7 @@
 // Runs on: start-up and helper threads only (blocking file calls).
 #pragma once
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -33,10 +34,12 @@ class plugin {
   };
   // Copies `library` into the directory `store_dir` (made if absent).
   static result<kept_library> keep(const std::string& library, const std::string& store_dir);
-  // Loads the copy.
-  static result<std::shared_ptr<const plugin>> open(const kept_library& kept);
+  // Loads the copy. What it is may depend on the options.
+  using options = std::map<std::string, std::string>;
+  static result<std::shared_ptr<const plugin>> open(const kept_library& kept, const options& given = {});
   // Both.
-  static result<std::shared_ptr<const plugin>> load(const std::string& library, const std::string& store_dir);
+  static result<std::shared_ptr<const plugin>> load(const std::string& library, const std::string& store_dir,
+                                                    const options& given = {});
   // Stands in for a library that cannot be loaded, with the outputs it is said to have. Makes no instances.
   static std::shared_ptr<const plugin> absent(std::vector<std::string> outputs);
   // What there is to know of code that runs in another process only.

@@ -330,7 +330,7 @@ result<void> try_instance(processor_spec spec, std::shared_ptr<const plugin> cod
 // What is wrong the broker will see for itself.
 void try_here(processor_spec spec, const std::string& copy) {
   report(step_loading);
-  auto code = plugin::open({.given = spec.library, .path = copy, .content_hash = {}});
+  auto code = plugin::open({.given = spec.library, .path = copy, .content_hash = {}}, spec.options);
   if (code) static_cast<void>(try_instance(std::move(spec), *code));
 }
 
@@ -339,7 +339,7 @@ void try_in_sandbox(processor_spec spec, const std::string& copy) {
   report(step_loading);
   const auto complain = [](const std::string& why) { report(fmt::format("{}{}", told_wrong, why)); };
   if (const std::string why = enter_sandbox(sandbox_stage::loading); !why.empty()) return complain(why);
-  auto code = plugin::open({.given = spec.library, .path = copy, .content_hash = {}});
+  auto code = plugin::open({.given = spec.library, .path = copy, .content_hash = {}}, spec.options);
   if (!code) return complain(code.error().message);
   if (const std::string why = enter_sandbox(sandbox_stage::running); !why.empty()) return complain(why);
   report(fmt::format("{}{}", told_code, to_hex(encode_description((*code)->describe()))));

@@ -426,8 +426,13 @@ std::string load(guest_world& world, const guest_opener& open) {
   limit_resources(in.get<uint64_t>());
   const std::string path(in.text());
   const std::string library(in.text());
+  plugin::options given;
+  for (uint32_t n = in.get<uint32_t>(); n > 0 && in.ok(); --n) {
+    std::string key(in.text());
+    given[std::move(key)] = std::string(in.text());
+  }
   if (std::string why = enter_sandbox(sandbox_stage::loading); !why.empty()) return why;
-  auto code = open(path, library);
+  auto code = open(path, library, given);
   if (!code) return code.error().message;
   world.code = std::move(*code);
   return enter_sandbox(sandbox_stage::running);
@@ -435,8 +440,9 @@ std::string load(guest_world& world, const guest_opener& open) {
 
 }  // namespace
 
-result<std::shared_ptr<const plugin>> open_library(const std::string& path, const std::string& library) {
-  return plugin::open({.given = library, .path = path, .content_hash = {}});
+result<std::shared_ptr<const plugin>> open_library(const std::string& path, const std::string& library,
+                                                   const plugin::options& given) {
+  return plugin::open({.given = library, .path = path, .content_hash = {}}, given);
 }
 
 int run_guest(const guest_opener& open) {

@@ -24,7 +24,9 @@ constexpr uint32_t message_bytes_max = 16 * 1024 * 1024;
 constexpr uint64_t call_bytes_max = 256 * 1024 * 1024;
 
 std::string key_of(const deployed_processor& p) {
-  return fmt::format("{} {}", p.code->path(), p.spec.process_bytes_max);
+  std::string key = fmt::format("{} {}", p.code->path(), p.spec.process_bytes_max);
+  for (const auto& [name, value] : p.spec.options) key += fmt::format("\n{}={}", name, value);
+  return key;
 }
 
 }  // namespace
@@ -107,6 +109,11 @@ std::optional<callee_trouble> guest_process::load(const deployed_processor& proc
   out_.put(processor.spec.process_bytes_max);
   out_.put(std::string_view(processor.code->path()));
   out_.put(std::string_view(processor.spec.library));
+  out_.put(static_cast<uint32_t>(processor.spec.options.size()));
+  for (const auto& [name, value] : processor.spec.options) {
+    out_.put(std::string_view(name));
+    out_.put(std::string_view(value));
+  }
   explanation_.clear();
   const auto answered = call(wire::load, {nullptr, nullptr});
   if (!answered) {

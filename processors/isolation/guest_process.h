@@ -72,7 +72,7 @@ class guest_process {
   descriptor host_bell_;
   descriptor life_;
   std::optional<channel> channel_;
-  std::string loaded_;       // content and limit of what it runs
+  std::string loaded_;       // content, limit and options of what it runs
   uint64_t generation_ = 0;  // of processes
   uint64_t next_instance_ = 1;
   uint64_t received_bytes_ = 0;  // in this call

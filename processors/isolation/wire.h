@@ -21,7 +21,7 @@ namespace millrace::processors {
 
 enum class wire : uint32_t {
   // from the host
-  load = 1,  // bytes_max, library, name, version limits: see guest_main
+  load = 1,  // bytes_max, library, name, options: see guest_main
   create,    // instance, partition, processor, input, options
   destroy,   // instance
   process,   // instance, output_bytes_target, stream_time, partitions by output, records

@@ -2,7 +2,7 @@
 //
 //   millrace-processor-test PLUGIN.so --input FILE [--expect FILE] [--config KEY=VALUE ...] [--json] [--seed
 //   N]
-//   millrace-processor-test PLUGIN.so --describe text|graph
+//   millrace-processor-test PLUGIN.so --describe text|graph [--config KEY=VALUE ...]
 //
 // Stands on nothing but what processors themselves are built with: the C contract and the SDK's harness,
 // which plays the broker. `millrace processor test` calls it.
@@ -21,6 +21,8 @@
 #include <string_view>
 #include <vector>
 
+#include "processors/host/bundled_library.h"
+
 namespace {
 
 using millrace::failure;
@@ -28,12 +30,14 @@ using millrace::harness;
 using millrace::json;
 
 constexpr const char* usage =
-    "usage: millrace processor test PLUGIN.so --input FILE [--expect FILE] [--config KEY=VALUE ...] [--json] "
+    "usage: millrace processor test PROCESSOR --input FILE [--expect FILE] [--config KEY=VALUE ...] [--json] "
     "[--seed N]\n"
     "                               [--partition N] [--partition-by OUTPUT=key:COUNT|OUTPUT=processor:COUNT "
     "...]\n"
-    "       millrace processor test PLUGIN.so --describe text|graph\n"
+    "       millrace processor test PROCESSOR --describe text|graph [--config KEY=VALUE ...]\n"
     "\n"
+    "PROCESSOR is a shared object, \"bundled\" for the bundled processors, or a TOML file with one "
+    "[[processor]].\n"
     "Runs a processor over the records of a file, in a process of its own, and prints what it emits, or "
     "compares it\n"
     "with what is expected. Exit codes: 0 done, or as expected; 1 not; 2 wrong usage.\n"
@@ -145,11 +149,29 @@ std::vector<std::string> lines_of(const std::string& path) {
   return lines_of(file);
 }
 
-const millrace_processor* load(const std::string& path) {
+const millrace_processor* table_for(millrace_processor_entry_for_fn entry, const harness::options& config) {
+  std::vector<millrace_option> options;
+  const auto view = [](const std::string& text) {
+    return millrace_bytes{text.data(), static_cast<std::int64_t>(text.size())};
+  };
+  for (const auto& [key, value] : config) options.push_back({view(key), view(value)});
+  char why[4096] = {};
+  const millrace_processor* table =
+      entry(MILLRACE_PROCESSOR_ABI_VERSION, options.data(), static_cast<std::uint32_t>(options.size()),
+            sizeof(millrace_option), why, sizeof(why));
+  if (!table && why[0] != '\0') throw failure(why);
+  return table;
+}
+
+const millrace_processor* load(const std::string& given, const harness::options& config) {
+  const std::string path = millrace::processors::library_path(given);
   // Without a slash dlopen would look among the system's libraries.
   const std::string where = path.find('/') == std::string::npos ? "./" + path : path;
   void* handle = dlopen(where.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (!handle) throw failure(path + " cannot be loaded: " + dlerror());
+  if (const auto entry_for = reinterpret_cast<millrace_processor_entry_for_fn>(
+          dlsym(handle, MILLRACE_PROCESSOR_ENTRY_FOR_SYMBOL)))
+    return table_for(entry_for, config);
   const auto entry =
       reinterpret_cast<millrace_processor_entry_fn>(dlsym(handle, MILLRACE_PROCESSOR_ENTRY_SYMBOL));
   if (!entry)
@@ -232,7 +254,7 @@ bool compare(const std::vector<std::string>& expected, const std::vector<std::st
 }
 
 int describe(const arguments& given) {
-  const millrace_processor* table = load(given.plugin);
+  const millrace_processor* table = load(given.plugin, given.config);
   if (!table) throw failure("the processor does not work with this version of the contract");
   constexpr std::size_t bytes =
       offsetof(millrace_processor, topology_graph) + sizeof(millrace_processor::topology_graph);
@@ -248,7 +270,7 @@ int run(const arguments& given) {
     if (given.is_json && line.empty()) continue;
     records.push_back(record_of(line, records.size(), given.is_json));
   }
-  harness h(load(given.plugin), given.config, given.partition);
+  harness h(load(given.plugin, given.config), given.config, given.partition);
   for (const auto& [output, route] : given.routes)
     route.is_by_key ? h.partition_by_key(output, route.partitions)
                     : h.partition_by_processor(output, route.partitions);

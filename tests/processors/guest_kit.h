@@ -36,8 +36,8 @@ inline std::shared_ptr<const plugin> elsewhere(const std::shared_ptr<const plugi
 // Whether this program was started to run one of `all`; then it has done so, and main() returns.
 inline bool is_guest(int argc, char** argv, const code_list& all) {
   if (argc != 2 || std::string_view(argv[1]) != guest_argument) return false;
-  const guest_opener open = [&all](const std::string& path,
-                                   const std::string&) -> result<std::shared_ptr<const plugin>> {
+  const guest_opener open = [&all](const std::string& path, const std::string&,
+                                   const plugin::options&) -> result<std::shared_ptr<const plugin>> {
     if (auto code = code_like(all, path)) return code;
     return fail(errc::not_found, "there is no {}", path);
   };

@@ -134,6 +134,15 @@ class setup {
   std::string_view option(std::string_view key, std::string_view otherwise) const noexcept {
     return option(key).value_or(otherwise);
   }
+  // Calls visit(key, text) for each, in the order of the keys.
+  template <class Visit>
+  void each_option(Visit visit) const {
+    const char* at = reinterpret_cast<const char*>(raw_->options);
+    for (std::uint32_t i = 0; i < raw_->option_count; ++i, at += raw_->option_stride) {
+      const auto& pair = *reinterpret_cast<const millrace_option*>(at);
+      visit(detail::text_of(pair.key), detail::text_of(pair.value));
+    }
+  }
   // The configured whole number; throws if it is not one.
   std::int64_t number(std::string_view key, std::int64_t otherwise) const {
     const auto text = option(key);
@@ -364,7 +373,7 @@ class processor_adapter {
   static std::int32_t create(const millrace_host* host, millrace_scope* scope, const millrace_setup* raw,
                              void** out) noexcept {
     try {
-      const definition& shape = shape_at_run_time<Traits>(0);
+      const definition& shape = shape_at_run_time<Traits>(*raw, 0, 0);
       const setup from(*raw, shape, logger(*host, scope));
       *out = new instance(*host, scope, from);
       return MILLRACE_OK;
@@ -376,13 +385,18 @@ class processor_adapter {
     return MILLRACE_ERROR;
   }
 
-  // Traits whose outputs and stores become known only when the object is loaded have declared_shape().
+  // Traits whose outputs and stores become known only when the object is loaded have declared_shape(); those
+  // where they depend on the configuration have shape_for().
   template <class T>
-  static auto shape_at_run_time(int) -> decltype(T::declared_shape()) {
+  static auto shape_at_run_time(const millrace_setup& from, int, int) -> decltype(T::shape_for(from)) {
+    return T::shape_for(from);
+  }
+  template <class T>
+  static auto shape_at_run_time(const millrace_setup&, int, long) -> decltype(T::declared_shape()) {
     return T::declared_shape();
   }
   template <class T>
-  static const definition& shape_at_run_time(long) {
+  static const definition& shape_at_run_time(const millrace_setup&, long, long) {
     return T::shape;
   }
 
