@@ -55,6 +55,26 @@ TEST_F(plugin_test, a_good_one_tells_what_it_is) {
   EXPECT_TRUE(fs::exists(fs::path(store()) / (p.content_hash() + ".so")));
 }
 
+TEST_F(plugin_test, what_it_is_may_depend_on_its_configuration) {
+  const auto load_with = [this](const plugin::options& given) {
+    return plugin::load(BUNDLED, store(), given);
+  };
+  const auto route = load_with(
+      {{"processor", "route"}, {"outputs.big", "a > 1"}, {"outputs.small", "a < 1"}, {"rest", "other"}});
+  ASSERT_TRUE(route) << route.error().message;
+  EXPECT_EQ((*route)->name(), "bundled-route");
+  EXPECT_EQ((*route)->outputs(), (std::vector<std::string>{"big", "small", "other"}));
+  EXPECT_FALSE((*route)->is_stateful());
+  const auto sums = load_with({{"processor", "aggregate"}, {"results.n", "sum(a)"}});
+  ASSERT_TRUE(sums) << sums.error().message;
+  EXPECT_EQ((*sums)->stores(), std::vector<std::string>{"groups"});
+  EXPECT_EQ((*route)->outputs().size(), 3);  // as before
+  const auto wrong = load_with({{"processor", "filter"}, {"keep", "a >"}});
+  ASSERT_FALSE(wrong);
+  EXPECT_TRUE(wrong.error().message.contains("config.keep = \"a >\": not an expression of Lua"))
+      << wrong.error().message;
+}
+
 TEST_F(plugin_test, the_copy_is_what_runs) {
   const fs::path original = directory_ / "original.so";
   fs::copy_file(example("shout"), original);
