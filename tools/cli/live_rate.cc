@@ -20,8 +20,10 @@ double rate_window::per_second() const {
   return seconds > 0 ? static_cast<double>(points_.back().total - points_.front().total) / seconds : 0;
 }
 
-live_rate::live_rate(bool is_wanted)
-    : is_active_(is_wanted && isatty(STDERR_FILENO) == 1), shares_terminal_(isatty(STDOUT_FILENO) == 1) {}
+live_rate::live_rate(bool is_wanted, std::chrono::milliseconds patience)
+    : is_active_(is_wanted && isatty(STDERR_FILENO) == 1),
+      shares_terminal_(isatty(STDOUT_FILENO) == 1),
+      next_draw_(clock::now() + patience) {}
 
 void live_rate::update(uint64_t records, uint64_t bytes) {
   if (!is_active_) return;

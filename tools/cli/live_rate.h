@@ -32,8 +32,9 @@ class rate_window {
 
 class live_rate {
  public:
-  // Draws nothing if `is_wanted` is false or standard error is no terminal.
-  explicit live_rate(bool is_wanted);
+  // Draws nothing before `patience` is over, and nothing at all if `is_wanted` is false or standard error is no
+  // terminal.
+  live_rate(bool is_wanted, std::chrono::milliseconds patience);
   ~live_rate() { clear(); }
   live_rate(const live_rate&) = delete;
   live_rate& operator=(const live_rate&) = delete;
@@ -53,7 +54,7 @@ class live_rate {
   bool is_active_;
   bool shares_terminal_;
   bool is_drawn_ = false;
-  clock::time_point next_draw_ = clock::now();
+  clock::time_point next_draw_;
   rate_window records_;
   rate_window bytes_;
 };

@@ -85,7 +85,10 @@ result<exit_code> run(context& ctx, const consume_options& options) {
   const interruptible finishing;
   uint64_t records = 0;
   uint64_t bytes = 0;
-  live_rate rate(options.is_followed && !ctx.common.is_quiet);
+  // Whoever fills a file wants to know that it grows.
+  const bool is_long_work = isatty(STDOUT_FILENO) != 1;
+  live_rate rate((options.is_followed || is_long_work) && !ctx.common.is_quiet,
+                 std::chrono::seconds(options.is_followed ? 0 : 1));
   const auto is_enough = [&] { return options.count > 0 && records == options.count; };
   const auto print = [&](const record_view& record) {
     if (!filter->matches(record)) return !ctx.out.is_closed();

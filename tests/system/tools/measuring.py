@@ -200,4 +200,21 @@ def test_follow(b):
     same(run("consume", "followed", "-e", "--isolation", "read_uncommitted").lines(), list("abcd"), "read_uncommitted")
 
 
+def open_transaction(kafka, bootstrap):
+    """A producer of Kafka's own that writes within a transaction and does not end it; the topic is `undecided`."""
+    return subprocess.Popen([kafka, "run", "org.apache.kafka.tools.ProducerPerformance", "--topic", "undecided", "--num-records", "1000000",
+                             "--throughput", "20", "--record-size", "10", "--transactional-id", "tools", "--transaction-duration-ms", "600000",
+                             "--producer-props", f"bootstrap.servers={bootstrap}"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def test_isolation(b):
+    run = lambda *a, **k: millrace(*a, bootstrap=b.bootstrap, **k)
+    end = time.monotonic() + 60
+    while not (seen := run("consume", "undecided", "-e", "--isolation", "read_uncommitted", "-f", "%S\n").lines()):
+        expect(time.monotonic() < end, "nothing was written in the transaction")
+        time.sleep(0.2)
+    same(set(seen), {"10"}, "records of the open transaction")
+    same(run("consume", "undecided", "-e").out, "", "what is committed")
+
+
 TESTS = [test_bench, test_rate, test_top, test_follow]
