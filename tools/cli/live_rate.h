@@ -32,8 +32,8 @@ class rate_window {
 
 class live_rate {
  public:
-  // Draws nothing before `patience` is over, and nothing at all if `is_wanted` is false or standard error is no
-  // terminal.
+  // Draws nothing before `patience` is over, and nothing at all if `is_wanted` is false or standard error is
+  // no terminal.
   live_rate(bool is_wanted, std::chrono::milliseconds patience);
   ~live_rate() { clear(); }
   live_rate(const live_rate&) = delete;

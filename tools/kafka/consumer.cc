@@ -23,7 +23,9 @@ std::vector<property> properties_for(const consumer::settings& s) {
       // An offset that is not there any more is an error to be told of, not a reason to jump silently.
       {"auto.offset.reset", s.group.empty() || reset.empty() ? "error" : std::string(reset)},
       {"fetch.wait.max.ms", s.is_bounded ? "20" : "500"},
-      {"fetch.message.max.bytes", "4194304"},
+      {"fetch.message.max.bytes", "1048576"},
+      // librdkafka pauses for up to a second once so many wait; of small records its default is soon there.
+      {"queued.min.messages", "1000000"},
       {"topic.metadata.refresh.sparse", "false"},
   };
 }
