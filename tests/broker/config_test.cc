@@ -101,6 +101,24 @@ TEST(config_load, an_output_is_a_topic_or_a_table_that_says_more) {
   EXPECT_NE(error_of(head + "outputs = { b = { topic = 3 } }\n").find("outputs.b.topic"), std::string::npos);
 }
 
+TEST(config_load, a_processor_s_config_may_hold_tables) {
+  const std::string head =
+      "[[processor]]\nname = \"p\"\nlibrary = \"p.so\"\ninput = \"in\"\n[processor.config]\n";
+  config c;
+  const auto loaded = load_toml(c,
+                                head +
+                                    "z = [\"a\", 1]\n[processor.config.fields]\nb = \"x\"\n"
+                                    "[processor.config.fields.\"c.d\"]\nmin = 1.5\n",
+                                "x.toml");
+  ASSERT_TRUE(loaded) << loaded.error().message;
+  using pairs = std::vector<std::pair<std::string, std::string>>;
+  EXPECT_EQ(c.processors[0].settings, (pairs{{"fields.b", "x"}, {"fields.c.d.min", "1.5"}, {"z", "a,1"}}));
+  EXPECT_EQ(error_of(head + "\"a.b\" = 1\na = { b = 2 }\n"), "x.toml:6: config.a.b is there twice");
+  EXPECT_EQ(error_of(head + "a = 2026-01-01\n"),
+            "x.toml:6: config.a: a string, number, boolean, list of them or table is expected");
+  EXPECT_NE(error_of(head + "a = { b = { c = { d = { e = 1 } } } }\n"), "");
+}
+
 TEST(config_load, errors_name_file_line_key_and_the_nearest_key) {
   EXPECT_EQ(error_of("[broker]\n\"num.partition\" = 3\n"),
             "x.toml:2: unknown key \"num.partition\"; did you mean \"num.partitions\"?");
