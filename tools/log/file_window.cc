@@ -11,7 +11,8 @@ namespace millrace::tools {
 
 namespace {
 
-// Stays in the processor's caches, and in malloc's hands: larger ones are mapped, and touched, anew each time.
+// Stays in the processor's caches, and in malloc's hands: larger ones are mapped, and touched, anew each
+// time.
 constexpr uint64_t window_bytes = 512 << 10;
 
 }  // namespace
