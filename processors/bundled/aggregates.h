@@ -5,8 +5,7 @@
 //   variance(x) stddev(x)        of numbers as a sample (by count - 1)
 //   quantile(x, 0.95)            of numbers, by DDSketch: at most 1 % off
 //   distinct(x)                  different values, by HyperLogLog
-//   top(5, x)  top(5, x, weight) the most frequent values, or those of the largest sum of weights, by
-//   SpaceSaving
+//   top(5, x)  top(5, x, weight) the most frequent values, or of the largest sum of weights, by SpaceSaving
 //
 // x and weight are expressions (expression.h). Records for which one is missing do not count in that
 // function.

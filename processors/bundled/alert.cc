@@ -1,10 +1,11 @@
 // alert: says once when something begins to be wrong with a key, and once when that is over.
 //
-//   value = "mean_speed"        what is looked at; a record where it is missing only shows that its key is
-//   there above = 24, below = 18      wrong beyond a threshold; with both, outside of a band margin = 0.5
-//   over when it is so far inside of the threshold; 0 if not given rise = 5, fall = 5          wrong if it
-//   rises or falls by more than that from one record of the key to the next, per = "1min" reckoned per this
-//   time absent = "5min"             wrong if the stream time has gone on so far without a record of the key
+//   value = "mean_speed"      what is looked at; a record without it only shows that its key is there
+//   above = 24, below = 18    wrong beyond a threshold; with both, outside of a band
+//   margin = 0.5              over when it is so far inside of the threshold; 0 if not given
+//   rise = 5, fall = 5        wrong if it changes by more than that from one record of the key to the next,
+//   per = "1min"              reckoned per this time
+//   absent = "5min"           wrong if the stream time has gone on so far without a record of the key
 //   key, within_partition, key_name: group_key.h
 //
 // A result is {"key": .., "condition": "above", "state": "fired" or "cleared", "at": .., "since": ..,

@@ -3,13 +3,11 @@
 //   fields.NAME.trim = true          a text loses blanks at both ends
 //   fields.NAME.cast = "number"      text, number, whole or boolean; what cannot be one counts as missing
 //   fields.NAME.default = 0          what a missing field becomes
-//   fields.NAME.missing = "drop"     what becomes of a record whose field is missing: "keep" (the default),
-//   "drop",
-//                                    "fail"
+//   fields.NAME.missing = "drop"     a record without it: "keep" (the default), "drop", "fail"
 //   fields.NAME.min, .max            bounds of a number
 //   fields.NAME.outside = "clamp"    what becomes of one beyond them: "clamp" (the default), "drop", "fail"
-//   unique = "id"                    records with the same value within a time are there once: `within` =
-//   "10min"
+//   unique = "id"                    of records with the same value the first is kept,
+//   within = "10min"                 if they come within this time of each other
 //
 // NAME may be a path: position.lat. A field is missing if it is not there, null, or a text of nothing once
 // trimmed.

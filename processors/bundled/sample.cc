@@ -2,8 +2,7 @@
 // that a replay takes the same.
 //
 //   share = 0.1             of the records, or of the values of `by`
-//   by = "user"             all records with the same value, or none; without it each for itself (by its
-//   offset)
+//   by = "user"             all records with the same value, or none; without it each for itself
 #include <memory>
 #include <millrace/partition.h>
 
