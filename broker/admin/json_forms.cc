@@ -36,6 +36,8 @@ json json_of(const processor_flow& flow) {
            {"state_bytes", s.state_bytes}, {"counters", json_of(s.counters)},
            {"metrics", s.metrics}};
   if (s.until) all["until"] = *s.until;
+  for (const processors::input_position& one : s.inputs)
+    all["inputs"].push_back({{"topic", one.topic}, {"position", one.cursor}, {"lag", one.lag}});
   for (const processors::compared_output& c : s.compared)
     all["compared"].push_back({{"output", c.output},
                                {"shadow_topic", c.shadow_topic},
@@ -63,6 +65,7 @@ json json_of(const processor_summary& s) {
           {"role", s.role},
           {"of", s.of},
           {"input", s.input},
+          {"inputs", s.inputs},
           {"outputs", s.outputs},
           {"state", s.state},
           {"why", s.why},

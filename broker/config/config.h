@@ -38,6 +38,7 @@ struct processor_entry {
   std::string name;
   std::string library;
   std::string input;
+  std::vector<std::pair<std::string, std::string>> inputs;        // of several: input name -> topic
   std::vector<std::pair<std::string, std::string>> outputs;       // output name -> topic
   std::vector<std::pair<std::string, std::string>> partition_by;  // output name -> how, where it is said
   std::vector<std::pair<std::string, std::string>> settings;

@@ -159,6 +159,7 @@ result<processor_entry> read_processor(const toml::table& table, std::string_vie
   static constexpr std::string_view keys[] = {"name",
                                               "library",
                                               "input",
+                                              "inputs",
                                               "outputs",
                                               "config",
                                               "on_error",
@@ -199,6 +200,8 @@ result<processor_entry> read_processor(const toml::table& table, std::string_vie
       MR_TRY(read_plain(node, name, file, entry.*value->second));
     } else if (name == "outputs") {
       MR_TRY(read_outputs(node, file, entry));
+    } else if (name == "inputs") {
+      MR_TRY(read_pairs(node, std::string(name), file, entry.inputs));
     } else if (name == "config") {
       MR_TRY(read_pairs(node, std::string(name), file, entry.settings));
     } else {
@@ -216,8 +219,11 @@ result<void> check_complete(const processor_entry& entry, bool needs_library) {
     return fail(errc::invalid_config, "{}: this [[processor]] has no name", entry.where);
   if (needs_library && entry.library.empty())
     return fail(errc::invalid_config, "{}: processor \"{}\" has no library", entry.where, entry.name);
-  if (entry.input.empty())
+  if (entry.input.empty() && entry.inputs.empty())
     return fail(errc::invalid_config, "{}: processor \"{}\" has no input", entry.where, entry.name);
+  if (!entry.input.empty() && !entry.inputs.empty())
+    return fail(errc::invalid_config, "{}: processor \"{}\" has input and inputs: one of them is enough",
+                entry.where, entry.name);
   return {};
 }
 

@@ -15,8 +15,6 @@ namespace millrace::broker {
 
 using runtime::task;
 
-namespace {}  // namespace
-
 // ---- What is refused -----------------------------------------------------------------------------------
 
 std::optional<error> processor_control::not_ours(const std::string& name) const {
@@ -58,7 +56,10 @@ std::optional<error> processor_control::name_taken(const std::string& name) cons
 result<void> processor_control::check_topics(const processors::deployed_processor& p) const {
   const image_ptr image = whole_.whole_.shards[0]->image();
   const uint32_t shards = whole_.whole_.shard_count();
-  const topic* input = image->find(p.spec.input);
+  MR_TRY(check_inputs(p, *image, shards));
+  const topic* input = nullptr;
+  for (const std::string& name : p.input_topics)
+    if (!input) input = image->find(name);
   const topic* first = input;
   for (const std::string& name : p.target_topics()) {
     const topic* output = image->find(name);
@@ -93,12 +94,12 @@ result<void> processor_control::check_successor(const processors::deployed_proce
                                                 const processors::deployed_processor& now,
                                                 const std::set<uint32_t>& versions,
                                                 std::vector<std::string>& notes) {
-  if (old.spec.input != now.spec.input)
+  if (old.input_topics != now.input_topics)
     return fail(
         errc::invalid_config,
         "processor {} reads {}; to read {} instead, deploy it under another name: a position belongs to "
-        "one input",
-        old.spec.name, old.spec.input, now.spec.input);
+        "its input",
+        old.spec.name, fmt::join(old.input_topics, ", "), fmt::join(now.input_topics, ", "));
   if (!old.code->is_stateful()) {
     if (now.code->is_stateful()) notes.emplace_back("Its state begins empty at the present position.");
     return {};

@@ -62,7 +62,8 @@ struct processor_summary {
   std::string code;
   std::string version;
   std::string content_hash;
-  std::string input;
+  std::string input;                           // the topic; of several all of them, for people
+  std::map<std::string, std::string> inputs;   // of several: declared name -> topic
   std::map<std::string, std::string> outputs;  // declared name -> topic
   // Of all its partitions the state that needs attention most: "paused", "waiting", "restoring", "lagging",
   // "running", "finished", "ended"; "idle" while its input has no partitions; "failed" if its code could not

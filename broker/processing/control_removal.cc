@@ -67,10 +67,11 @@ task<result<void>> processor_control::remove(std::string name, bool purge) {
 std::optional<error> processor_control::read_by_another(const std::string& name,
                                                         const std::vector<std::string>& topics) const {
   for (const processors::deployed_ptr& other : whole_.current().processors())
-    if (other->spec.name != name && std::ranges::find(topics, other->spec.input) != topics.end())
-      return error{errc::invalid_argument,
-                   fmt::format("processor {} reads the topic {}, which would be deleted", other->spec.name,
-                               other->spec.input)};
+    for (const std::string& input : processors::topics_read(other->spec))
+      if (other->spec.name != name && std::ranges::find(topics, input) != topics.end())
+        return error{
+            errc::invalid_argument,
+            fmt::format("processor {} reads the topic {}, which would be deleted", other->spec.name, input)};
   return std::nullopt;
 }
 
@@ -106,6 +107,7 @@ std::vector<std::string> processor_control::leftovers_of(const processors::deplo
                                                          stored_role role) {
   if (role == stored_role::shadow) return processors::topics_written(p.spec);
   std::vector<std::string> topics = p.spec.changelogs;
+  if (processors::has_several_inputs(p.spec)) topics.push_back(processors::order_topic(p.spec.name));
   if (role == stored_role::processor) return topics;
   for (size_t i = 0; i < p.output_topics.size(); ++i)
     if (p.has_outbox(i)) topics.push_back(processors::outbox_topic(p.spec.name, p.code->outputs()[i]));

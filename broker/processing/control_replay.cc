@@ -84,6 +84,12 @@ task<result<deploy_outcome>> processor_control::replay(std::string of, replay_re
     co_return fail(errc::invalid_config, "processor {} cannot be loaded: {}", of, original->quarantined);
   if (original->is_validator())
     co_return fail(errc::invalid_config, "processor {} is a validator: it derives nothing to replay", of);
+  if (processors::has_several_inputs(original->spec))
+    co_return fail(
+        errc::not_supported,
+        "processor {} has several inputs: replays are of processors with one. In which order it took "
+        "their records is in topic {}",
+        of, processors::order_topic(of));
   const std::string name = request.name.empty() ? of + std::string(replay_suffix) : request.name;
   if (const auto refused = name_taken(name)) {
     if (refused->code != errc::duplicate_resource) co_return fail(*refused);

@@ -42,6 +42,9 @@ task<result<deploy_outcome>> processor_control::shadow(processor_entry entry) {
     co_return fail(errc::invalid_config, "processor {} cannot be loaded: {}", of, original->quarantined);
   if (original->is_validator())
     co_return fail(errc::invalid_config, "processor {} is a validator: it derives nothing to compare", of);
+  if (processors::has_several_inputs(original->spec))
+    co_return fail(errc::not_supported, "processor {} has several inputs: shadows are of processors with one",
+                   of);
   if (!no_shadow_of(of))
     co_return fail(errc::duplicate_resource, "processor {} has a shadow already: promote or discard it first",
                    of);

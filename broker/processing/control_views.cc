@@ -58,7 +58,8 @@ processor_summary processor_control::summary_of(const processors::deployed_proce
                       .code = p.code->name(),
                       .version = p.code->version(),
                       .content_hash = p.code->content_hash(),
-                      .input = p.spec.input,
+                      .input = fmt::format("{}", fmt::join(p.input_topics, ", ")),
+                      .inputs = p.spec.inputs,
                       .outputs = p.spec.outputs,
                       .state = p.is_validator() ? "running" : "idle",
                       .why = {}};
@@ -84,6 +85,7 @@ processor_summary processor_control::summary_of_failed(const std::string& name,
           .version = {},
           .content_hash = p.current.content_hash,
           .input = p.current.entry.input,
+          .inputs = {p.current.entry.inputs.begin(), p.current.entry.inputs.end()},
           .outputs = {p.current.entry.outputs.begin(), p.current.entry.outputs.end()},
           .state = "failed",
           .why = why};

@@ -29,7 +29,8 @@ result<processors::processor_spec> spec_of(const processor_entry& entry) {
   processors::processor_spec spec;
   spec.name = entry.name;
   spec.library = entry.library;
-  spec.input = entry.input;
+  spec.inputs = {entry.inputs.begin(), entry.inputs.end()};
+  spec.input = spec.inputs.empty() ? entry.input : spec.inputs.begin()->second;
   spec.outputs = {entry.outputs.begin(), entry.outputs.end()};
   spec.options = {entry.settings.begin(), entry.settings.end()};
   if (!entry.on_error.empty()) {

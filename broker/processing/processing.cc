@@ -37,7 +37,8 @@ std::string played_topic(const processors::deployment& among, const processors::
 processor_set::processor_set(processors::deployment deployed) : what(std::move(deployed)) {
   for (const processors::deployed_ptr& p : what.processors()) {
     has_absent |= p->code->is_absent();
-    topics.push_back(p->spec.input);
+    const std::vector<std::string> inputs = processors::topics_read(p->spec);
+    topics.insert(topics.end(), inputs.begin(), inputs.end());
     const std::vector<std::string> targets = processors::topics_written(p->spec);
     topics.insert(topics.end(), targets.begin(), targets.end());
   }
@@ -70,7 +71,8 @@ result<std::unique_ptr<processing>> processing::load(const node& whole, storage:
   deployed->heed(*accused);
   for (const processors::deployed_ptr& p : deployed->processors())
     log::info("processor loaded name={} code={} version={} content={} input={}", p->spec.name,
-              p->code->name(), p->code->version(), p->code->content_hash(), p->spec.input);
+              p->code->name(), p->code->version(), p->code->content_hash(),
+              fmt::join(processors::topics_read(p->spec), ","));
   const auto set = std::make_shared<const processor_set>(std::move(*deployed));
   for (on_shard& s : made->shards_) s.set = set;
   if (!set->what.empty()) made->guard();
@@ -266,6 +268,10 @@ runtime::task<void> processing::complete_topics(shard_context& context) {
   for (const processors::deployed_ptr& deployed : set->what.processors()) {
     const processors::deployed_processor& p = *deployed;
     const std::vector<std::string> beside = processors::topics_beside(p.spec);
+    if (const result<void> fit = check_inputs(p, *context.image(), shard_count()); !fit) {
+      log::error("processor cannot use its inputs: {}", fit.error().message);
+      continue;
+    }
     for (const std::string& name : processors::topics_written(p.spec)) {
       const image_ptr image = context.image();
       const topic* input = image->find(p.spec.input);
@@ -312,6 +318,33 @@ runtime::task<void> processing::complete_topics(shard_context& context) {
   }
 }
 
+result<void> check_inputs(const processors::deployed_processor& p, const metadata_image& image,
+                          uint32_t shards) {
+  const topic* first = image.find(p.input_topics.front());
+  if (!first) return {};
+  for (const std::string& name : p.input_topics) {
+    const topic* other = image.find(name);
+    if (!other || other == first) continue;
+    if (other->partitions != first->partitions)
+      return fail(errc::invalid_config,
+                  "processor {}: its inputs {} and {} have {} and {} partitions; with as many in both, "
+                  "records of one "
+                  "key meet (an output with partition_by = \"key\" brings records to a topic with as many as "
+                  "you want)",
+                  p.spec.name, first->name, name, first->partitions, other->partitions);
+    if (other->settings.kept != first->settings.kept)
+      return fail(errc::invalid_config, "processor {}: its inputs {} and {} differ in durability",
+                  p.spec.name, first->name, name);
+    if (other->owner(0, shards) != first->owner(0, shards))
+      return fail(
+          errc::invalid_config,
+          "processor {}: its inputs {} and {} have their partitions on different shards; create one of them "
+          "anew once the processor is deployed, and the broker puts it beside the other",
+          p.spec.name, first->name, name);
+  }
+  return {};
+}
+
 std::optional<std::string> processing::refusal_of_growth(shard_id shard, std::string_view topic) const {
   const processor_set& set = *shards_[shard.value()].set;
   if (!std::ranges::binary_search(set.topics, topic)) return std::nullopt;
@@ -325,6 +358,13 @@ std::optional<std::string> processing::refusal_of_growth(shard_id shard, std::st
             "elsewhere. "
             "Create another topic with as many as you want, and let the processor write to that.",
             s.name);
+  for (const processors::processor_spec& s : specs)
+    if (processors::has_several_inputs(s) && processors::flow_of(specs, s.input) == flow)
+      return fmt::format(
+          "processor {} brings records of {} together by partition, and more partitions would part them. "
+          "Create "
+          "other topics with as many as you want, and a processor of another name on them.",
+          s.name, fmt::join(processors::topics_read(s), " and "));
   for (const processors::processor_spec& s : specs)
     if (!s.changelogs.empty() && processors::flow_of(specs, s.input) == flow)
       return fmt::format(
@@ -348,6 +388,9 @@ std::optional<std::string> processing::refusal_of_changes(shard_id shard, std::s
       return fmt::format("the topic holds the state of processor {}", p.spec.name);
     if (is_outbox(p.spec, topic))
       return fmt::format("the topic holds what processor {} sends to other partitions", p.spec.name);
+    if (processors::has_several_inputs(p.spec) && processors::order_topic(p.spec.name) == topic)
+      return fmt::format("the topic holds the order in which processor {} took the records of its inputs",
+                         p.spec.name);
   }
   return std::nullopt;
 }

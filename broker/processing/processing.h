@@ -48,6 +48,10 @@ struct processor_set {
 };
 using processor_set_ptr = std::shared_ptr<const processor_set>;
 
+// What its inputs say against the processor, those that exist: partitions of one number belong together.
+result<void> check_inputs(const processors::deployed_processor& p, const metadata_image& image,
+                          uint32_t shards);
+
 class processing final : private processors::neighbours {
  public:
   // What the configuration file and the metadata log say. Copies of the shared objects go to

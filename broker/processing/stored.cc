@@ -1,12 +1,14 @@
 #include "broker/processing/stored.h"
 
+#include <algorithm>
+
 #include "storage/codec.h"
 
 namespace millrace::broker {
 namespace {
 
-// 2 has partition_by.
-constexpr uint16_t format_version = 2;
+// 2 has partition_by, 3 several inputs; without these it is stored as 2, which earlier brokers know.
+constexpr uint16_t format_version = 3;
 
 constexpr std::string processor_entry::* texts[] = {&processor_entry::name,
                                                     &processor_entry::library,
@@ -43,12 +45,20 @@ pairs get_pairs(storage::field_reader& r) {
 }
 
 // Texts are counted, so that one more is no new version.
-void put(storage::field_writer& w, const stored_version& v) {
+uint16_t format_of(const stored_processor& p) {
+  const bool has_inputs =
+      !p.current.entry.inputs.empty() ||
+      std::ranges::any_of(p.earlier, [](const auto& v) { return !v.entry.inputs.empty(); });
+  return has_inputs ? 3 : 2;
+}
+
+void put(storage::field_writer& w, const stored_version& v, uint16_t format) {
   w.put(static_cast<uint32_t>(std::size(texts)));
   for (const auto field : texts) w.put_text(v.entry.*field);
   put(w, v.entry.outputs);
   put(w, v.entry.settings);
   put(w, v.entry.partition_by);
+  if (format >= 3) put(w, v.entry.inputs);
   w.put_text(v.content_hash);
   w.put(v.deployed_at_ms);
 }
@@ -63,6 +73,7 @@ stored_version get_version(storage::field_reader& r, uint16_t format) {
   v.entry.outputs = get_pairs(r);
   v.entry.settings = get_pairs(r);
   if (format >= 2) v.entry.partition_by = get_pairs(r);
+  if (format >= 3) v.entry.inputs = get_pairs(r);
   v.content_hash = r.get_text();
   v.deployed_at_ms = r.get<int64_t>();
   return v;
@@ -72,10 +83,11 @@ stored_version get_version(storage::field_reader& r, uint16_t format) {
 
 std::string encode_stored(const stored_processor& p) {
   storage::field_writer w;
-  w.put(format_version);
-  put(w, p.current);
+  const uint16_t format = format_of(p);
+  w.put(format);
+  put(w, p.current, format);
   w.put(static_cast<uint32_t>(p.earlier.size()));
-  for (const stored_version& v : p.earlier) put(w, v);
+  for (const stored_version& v : p.earlier) put(w, v, format);
   w.put(static_cast<uint8_t>(p.role));
   w.put_text(p.of);
   w.put(static_cast<uint32_t>(p.until.size()));

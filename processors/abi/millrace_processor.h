@@ -1,10 +1,10 @@
 /* millrace_processor.h: everything a Millrace broker and a processor agree on.
  *
- * A processor is a shared object that turns the records of one topic (its input) into records of other
- * topics (its outputs). The broker loads it, makes one instance of it per partition of the input, and
- * calls the instance with the records in the order of their offsets. What the instance emits becomes
- * durable in the same step as the position up to which the input was processed: each input record takes
- * effect exactly once, whatever crashes in between.
+ * A processor is a shared object that turns the records of one topic, or of several (its inputs), into
+ * records of other topics (its outputs). The broker loads it, makes one instance of it per partition of the
+ * input, and calls the instance with the records in the order of their offsets. What the instance emits
+ * becomes durable in the same step as the position up to which the input was processed: each input record
+ * takes effect exactly once, whatever crashes in between.
  *
  * This is plain C (C11, and any C++), so that compilers and years may differ. C++ programs use the
  * header <millrace/processor.h> on top of it.
@@ -110,7 +110,8 @@ typedef struct millrace_record {
   const millrace_header*
       headers; /* in their order on the wire; null if the processor has not asked for them */
   uint32_t header_count;
-  uint32_t reserved; /* zero */
+  uint32_t
+      input; /* number of the input it comes from, in the order of millrace_processor.inputs; else zero */
 } millrace_record;
 
 /* One record to append to an output. */
@@ -258,15 +259,15 @@ typedef struct millrace_host {
 /* What an instance is made for. Valid during create() only: copy what is needed later. */
 typedef struct millrace_setup {
   uint32_t struct_size;
-  int32_t partition;             /* of the input, and of outputs that go by it */
-  millrace_bytes processor_name; /* the name it was deployed under */
-  millrace_bytes input_topic;
+  int32_t partition;              /* of the input, and of outputs that go by it */
+  millrace_bytes processor_name;  /* the name it was deployed under */
+  millrace_bytes input_topic;     /* of several inputs, one of them */
   const millrace_option* options; /* configuration, sorted by key */
   uint32_t option_count;
   uint32_t option_stride;
 } millrace_setup;
 
-/* A run of consecutive records to process. */
+/* A run of consecutive records of one input to process. */
 typedef struct millrace_call {
   uint32_t struct_size;
   uint32_t record_count;  /* at least one */
@@ -325,6 +326,13 @@ typedef struct millrace_processor {
   /* Optional: its steps, as text for people and as a graph in Graphviz's language. Null if it tells none. */
   const char* topology;
   const char* topology_graph;
+
+  /* Optional: names of several inputs; the deployment maps each to a topic, and records tell which one they
+   * come from. An instance gets the partitions of its number of all of them; their records alternate in an
+   * order that is the same for good once they are processed. Without it there is one input. */
+  uint32_t input_count;
+  uint32_t reserved_3; /* zero */
+  const char* const* inputs;
 } millrace_processor;
 
 /* The exported function: returns the table, or null if this host is too old for it. Called once per load,

@@ -31,9 +31,8 @@ bool fits(const deployed_processor& old, const deployed_processor& now) {
 
 runtime::task<void> shard_host::adopt(deployment now) {
   std::vector<flow_ptr> leaving;
-  for (const auto& [input, flows] : by_input_)
-    for (const flow_ptr& f : flows)
-      if (now.find(f->processor.spec.name) != f->owner) leaving.push_back(f);
+  for (const flow_ptr& f : flows())
+    if (now.find(f->processor.spec.name) != f->owner) leaving.push_back(f);
   for (const flow_ptr& f : leaving) {
     f->health = flow_state::ended;
     f->drop_backlog();
@@ -44,17 +43,17 @@ runtime::task<void> shard_host::adopt(deployment now) {
   if (!is_started_ || is_stopping_) co_return;
   for (const flow_ptr& f : leaving) {
     const auto at = by_input_.find(f->key.input);
-    if (at == by_input_.end()) continue;  // the input was deleted meanwhile
+    const bool is_there = at != by_input_.end() && std::ranges::find(at->second, f) != at->second.end();
+    if (!is_there) continue;  // an input was deleted meanwhile
     const deployed_ptr next = what_.find(f->processor.spec.name);
-    const storage::partition_log* input = store_.find(f->key.input);
-    if (next && input && next->spec.input == input->topic_name() && !next->is_validator()) {
-      std::ranges::replace(at->second, f, heir_of(*f, next));
+    if (next && next->input_topics == f->processor.input_topics && !next->is_validator()) {
+      const flow_ptr heir = heir_of(*f, next);
+      for (const flow_input& one : f->inputs) std::ranges::replace(by_input_.at(one.id), f, heir);
       continue;
     }
     log::info("processor ended processor={} partition={} position={}", f->processor.spec.name, f->partition(),
-              f->cursor);
-    std::erase(at->second, f);
-    if (at->second.empty()) by_input_.erase(at);
+              f->input().cursor);
+    leave_inputs(f);
   }
   // The next flow of theirs that goes apart gets another one. (One whose input was deleted may be on it
   // still.)
@@ -70,8 +69,10 @@ runtime::task<void> shard_host::adopt(deployment now) {
 
 // The flow that goes on where `f` has ended.
 shard_host::flow_ptr shard_host::heir_of(flow& f, deployed_ptr processor) const {
-  auto heir = std::make_shared<flow>(std::move(processor), f.key.input);
-  heir->cursor = f.cursor;
+  std::vector<storage::topic_partition_id> inputs;
+  for (const flow_input& one : f.inputs) inputs.push_back(one.id);
+  auto heir = std::make_shared<flow>(std::move(processor), inputs);
+  for (size_t i = 0; i < inputs.size(); ++i) heir->inputs[i].cursor = f.inputs[i].cursor;
   heir->counters = f.counters;
   f.code = nullptr;  // it points to the state
   if (f.has_begun && f.state && fits(f.processor, heir->processor)) {

@@ -36,6 +36,13 @@ std::span<const millrace_record> before(int64_t end, std::span<const millrace_re
   return records.first(static_cast<size_t>(at - records.begin()));
 }
 
+// Those of them, from the first, that are not younger.
+std::span<const millrace_record> not_younger(int64_t than_ms, std::span<const millrace_record> records) {
+  const auto at =
+      std::ranges::find_if(records, [&](const millrace_record& r) { return r.timestamp_ms > than_ms; });
+  return records.first(static_cast<size_t>(at - records.begin()));
+}
+
 uint64_t size_of(const millrace_record& record) {
   return static_cast<uint64_t>(std::max<int64_t>(record.key.size, 0) +
                                std::max<int64_t>(record.value.size, 0));
@@ -48,8 +55,9 @@ uint64_t size_of(const millrace_record& record) {
 shard_host::progress shard_host::advance(flow& f, record_block& block, uint64_t input_bytes_max,
                                          bool is_late) {
   uint64_t input_bytes = 0;
-  while (f.cursor < block.next_offset()) {
+  while (f.input().cursor < block.next_offset()) {
     if (input_bytes >= input_bytes_max) return progress::some;
+    if (is_others_turn(f, block)) return progress::turn;
     const auto records = next_records(f, block, input_bytes_max - input_bytes);
     if (!records) return f.is_live() ? progress::no_room : progress::stopped;
     if (records->empty()) break;
@@ -65,7 +73,7 @@ shard_host::progress shard_host::advance(flow& f, record_block& block, uint64_t 
 std::optional<std::span<const millrace_record>> shard_host::next_records(flow& f, record_block& block,
                                                                          uint64_t input_bytes_max) {
   const std::optional<int64_t> until = f.until();
-  if (until && f.cursor >= *until) {
+  if (until && f.input().cursor >= *until) {
     finish(f);
     return std::nullopt;
   }
@@ -77,10 +85,12 @@ std::optional<std::span<const millrace_record>> shard_host::next_records(flow& f
     f.retry_at = runtime::reactor::current().now() + outbox_full_pause;
     return std::nullopt;
   }
+  block.come_from(static_cast<uint32_t>(f.at_work));
   auto records = block.header().is_control()
                      ? std::span<const millrace_record>()
-                     : block.from(f.cursor, f.processor.code->reads_headers(), input_bytes_max);
+                     : block.from(f.input().cursor, f.processor.code->reads_headers(), input_bytes_max);
   if (until) records = before(*until, records);
+  if (f.not_beyond_ms != INT64_MAX) records = not_younger(f.not_beyond_ms, records);
   if (records.empty()) move_cursor(f, std::min(block.next_offset(), until.value_or(INT64_MAX)));
   return records;
 }
@@ -92,7 +102,10 @@ shard_host::progress shard_host::conclude(flow& f, record_block& block,
                                           const run_outcome& outcome, bool is_late, uint64_t& input_bytes) {
   check_memory(f, block.batch());
   if (outcome.trouble != trouble_kind::none) return on_trouble(f, block, records, outcome);
-  const auto batches = batches_of(f, records);
+  auto batches = batches_of(f, records);
+  const int64_t next =
+      outcome.records_done == 0 ? 0 : block.offset_behind(records[outcome.records_done - 1].offset);
+  if (f.has_several_inputs() && outcome.records_done > 0) batches = assembler_.with(order_entry(f, next));
   if (!has_room_for(f, batches)) {
     if (f.state) f.state->drop_from(0);
     // Where a replay cuts does not depend on what else is in the frame.
@@ -112,8 +125,7 @@ shard_host::progress shard_host::conclude(flow& f, record_block& block,
     const uint64_t bytes_before = input_bytes;
     for (const millrace_record& r : records.first(outcome.records_done)) input_bytes += size_of(r);
     f.counters.bytes_in += input_bytes - bytes_before;
-    if (outcome.records_done > 0)
-      move_cursor(f, block.offset_behind(records[outcome.records_done - 1].offset));
+    if (outcome.records_done > 0) move_cursor(f, next);
     if (outcome.failure) {
       const int64_t at = records[outcome.records_done].offset;
       if (const progress p = on_failure(f, block, at, outcome); p != progress::all) return p;
@@ -129,7 +141,7 @@ shard_host::progress shard_host::conclude(flow& f, record_block& block,
 // A call on the shard's own thread.
 run_outcome shard_host::run_here(flow& f, std::span<const millrace_record> records) {
   const in_call noted(options_.crumb, f.processor.spec.name, f.processor.code->content_hash(),
-                      f.processor.spec.input, f.partition());
+                      f.input_topic(), f.partition());
   f.code->set_breadcrumb(options_.crumb);
   const auto began = clock::now();
   run_outcome outcome = f.code->run(records, output_bytes_for(f));
@@ -231,8 +243,9 @@ bool shard_host::append_all(flow& f, std::span<derived_batch> batches) {
 }
 
 void shard_host::move_cursor(flow& f, int64_t to) {
-  f.cursor = to;
-  store_.set_cursor(f.key, to);
+  f.input().cursor = to;
+  if (!(MILLRACE_FAULT(position_of_one_input) && f.at_work > 0 && f.has_begun))
+    store_.set_cursor(f.cursor_key(), to);
 }
 
 // The record at `at`, or a timer that it has made due, failed. Gives `all` if processing goes on: behind the
@@ -259,13 +272,16 @@ shard_host::progress shard_host::on_failure(flow& f, record_block& block, int64_
   std::optional<derived_batch> letter;
   if (policy == error_policy::dead_letter) letter = letter_for(f, block, at, outcome);
   if (outcome.failed_timer) return drop_timer(f, block.from(at, false)[0], outcome, letter);
-  if (letter) {
-    const auto one = std::span(&*letter, 1);
-    if (!has_room_for(f, one)) return progress::no_room;
-    if (!append_all(f, one)) return progress::stopped;
-    if (MILLRACE_FAULT(letter_twice) && !append_all(f, one)) return progress::stopped;
+  std::vector<derived_batch> told;
+  if (letter) told.push_back(std::move(*letter));
+  if (f.has_several_inputs()) told.push_back(order_entry(f, block.offset_behind(at)));
+  if (!told.empty()) {
+    if (!has_room_for(f, told)) return progress::no_room;
+    if (!append_all(f, told)) return progress::stopped;
+    if (letter && MILLRACE_FAULT(letter_twice) && !append_all(f, std::span(told).first(1)))
+      return progress::stopped;
   }
-  f.failing_offset = -1;
+  f.input().failing_offset = -1;
   uint64_t& count = policy == error_policy::skip ? f.counters.records_skipped : f.counters.records_dead;
   if (std::has_single_bit(++count))
     log::warn("processor {} a record processor={} partition={} offset={} so_far={} why=\"{}\"",
@@ -277,20 +293,20 @@ shard_host::progress shard_host::on_failure(flow& f, record_block& block, int64_
 
 // Whether the record is to be tried again; then the flow lags until it is time.
 bool shard_host::try_again_later(flow& f, int64_t at, const std::string& why) {
-  if (f.failing_offset != at) {
-    f.failing_offset = at;
-    f.attempts = 0;
+  if (f.input().failing_offset != at) {
+    f.input().failing_offset = at;
+    f.input().attempts = 0;
   }
-  if (f.attempts >= f.processor.spec.retries) return false;
-  const int64_t pause_ms =
-      std::min(f.processor.spec.retry_backoff_ms << std::min<uint32_t>(f.attempts, 20), retry_backoff_ms_max);
-  ++f.attempts;
+  if (f.input().attempts >= f.processor.spec.retries) return false;
+  const int64_t pause_ms = std::min(
+      f.processor.spec.retry_backoff_ms << std::min<uint32_t>(f.input().attempts, 20), retry_backoff_ms_max);
+  ++f.input().attempts;
   f.retry_at = runtime::reactor::current().now() + std::chrono::milliseconds(pause_ms);
   if (std::has_single_bit(++f.counters.retries))
     log::warn(
         "processor tries a record again processor={} partition={} offset={} attempt={} after_ms={} "
         "why=\"{}\"",
-        f.processor.spec.name, f.partition(), at, f.attempts + 1, pause_ms, why);
+        f.processor.spec.name, f.partition(), at, f.input().attempts + 1, pause_ms, why);
   lag(pointer_to(f));
   return true;
 }
@@ -301,7 +317,7 @@ derived_batch shard_host::letter_for(const flow& f, record_block& block, int64_t
   millrace_record dead = block.from(at, true)[0];
   std::vector<std::pair<std::string, std::string>> told{{"millrace.processor", shown_name(f.processor.spec)},
                                                         {"millrace.reason", *outcome.failure},
-                                                        {"millrace.topic", f.processor.spec.input},
+                                                        {"millrace.topic", f.input_topic()},
                                                         {"millrace.partition", std::to_string(f.partition())},
                                                         {"millrace.offset", std::to_string(at)}};
   if (const auto& timer = outcome.failed_timer) {
@@ -326,7 +342,7 @@ shard_host::progress shard_host::drop_timer(flow& f, const millrace_record& at, 
   }
   if (!append_all(f, batches)) return progress::stopped;
   if (letter && !append_all(f, std::span(&*letter, 1))) return progress::stopped;
-  f.failing_offset = -1;
+  f.input().failing_offset = -1;
   if (std::has_single_bit(++f.counters.timers_dropped))
     log::warn("processor dropped a timer processor={} partition={} at_ms={} so_far={} why=\"{}\"",
               f.processor.spec.name, f.partition(), outcome.failed_timer->at_ms, f.counters.timers_dropped,

@@ -51,12 +51,16 @@ void shard_host::go_apart(flow& f) {
 // The last broker was killed in this flow, perhaps because of it. Apart, its input is durable before it is
 // called, so if the record does it again, it is known by its offset, whatever comes from clients; and if that
 // has happened before, what was in one call with it is called for one by one.
-void shard_host::heed_suspicions(flow& f, int64_t input_end) {
+void shard_host::heed_suspicions(flow& f) {
   for (const suspicion& s : f.processor.suspicions) {
-    if (s.partition != f.partition() || f.cursor > s.offset || f.processor.code->is_elsewhere()) continue;
+    const auto topic = std::ranges::find(f.processor.input_topics, s.topic);
+    if (s.partition != f.partition() || topic == f.processor.input_topics.end()) continue;
+    flow_input& one = f.inputs[static_cast<size_t>(topic - f.processor.input_topics.begin())];
+    const storage::partition_log* input = store_.find(one.id);
+    if (!input || one.cursor > s.offset || f.processor.code->is_elsewhere()) continue;
     f.is_apart = true;
     f.apart_until = runtime::reactor::current().now() + options_.apart_min;
-    if (s.times > 1) f.careful_until = std::min(input_end, s.offset + careful_records);
+    if (s.times > 1) one.careful_until = std::min(input->log_end().value(), s.offset + careful_records);
     log::warn(
         "the last broker was killed in this processor, which goes on a thread of its own processor={} "
         "partition={} offset={} times={}",
@@ -105,14 +109,11 @@ runtime::task<void> shard_host::work_apart(flow_ptr f) {
 // One call; returns about how many bytes went in.
 runtime::task<uint64_t> shard_host::catch_up_apart(flow_ptr f) {
   if (f->retry_at > runtime::reactor::current().now()) co_return 0;
-  if (f->backlog.empty()) {
-    const bool has_more = co_await refill(f);
-    if (!has_more) co_return 0;
-  }
-  if (!has_next_block(*f)) co_return 0;
-  auto records = next_records(*f, f->block, f->until() ? UINT64_MAX : portion_bytes);
+  const bool has_more = co_await has_records(f);
+  if (!has_more || !turn_to_oldest(*f)) co_return 0;
+  auto records = next_records(*f, f->input().block, f->until() ? UINT64_MAX : portion_bytes);
   if (!records) co_return 0;
-  if (f->cursor < f->careful_until && !records->empty()) records = records->first(1);
+  if (f->input().cursor < f->input().careful_until && !records->empty()) records = records->first(1);
   uint64_t done = protocol::batch_header_bytes;
   if (!records->empty()) {
     f->is_away = true;
@@ -128,17 +129,17 @@ runtime::task<uint64_t> shard_host::catch_up_apart(flow_ptr f) {
     }
     // From here to the end: the append section.
     is_draining_ = true;
-    const progress p = conclude(*f, f->block, *records, outcome, true, done);
+    const progress p = conclude(*f, f->input().block, *records, outcome, true, done);
     drain();
     wake_shadows(*f);
     if (p == progress::no_room || p == progress::stopped) co_return 0;
   }
   if (f->health != flow_state::lagging) co_return done;
-  if (f->cursor >= f->block.next_offset()) {
-    f->backlog.pop_front();
-    f->has_block = false;
+  if (f->input().cursor >= f->input().block.next_offset()) {
+    f->input().backlog.pop_front();
+    f->input().has_block = false;
   }
-  if (f->backlog.empty()) settle(*f);
+  if (f->has_no_backlog()) settle(*f);
   co_return done;
 }
 
@@ -151,8 +152,8 @@ runtime::task<run_outcome> shard_host::run_apart(flow_ptr f, std::span<const mil
   auto call = [&] {
     // Code in a process of its own harms nobody here.
     breadcrumb* crumb = f->processor.code->is_elsewhere() ? nullptr : thread.crumb();
-    const in_call noted(crumb, f->processor.spec.name, f->processor.code->content_hash(),
-                        f->processor.spec.input, f->partition());
+    const in_call noted(crumb, f->processor.spec.name, f->processor.code->content_hash(), f->input_topic(),
+                        f->partition());
     f->code->set_breadcrumb(crumb);
     const auto began = clock::now();
     outcome = f->code->run(records, output_bytes);
@@ -166,7 +167,7 @@ runtime::task<run_outcome> shard_host::run_apart(flow_ptr f, std::span<const mil
 
 result<std::unique_ptr<instance>> shard_host::make_instance(flow& f) {
   const in_call noted(options_.crumb, f.processor.spec.name, f.processor.code->content_hash(),
-                      f.processor.spec.input, f.partition());
+                      f.input_topic(), f.partition());
   auto made = instance::create(f.processor, f.partition(), f.state.get(),
                                f.processor.code->is_elsewhere() ? thread_of(f).process() : nullptr);
   if (made) (*made)->set_routes(f.routes);
@@ -195,20 +196,20 @@ shard_host::progress shard_host::on_trouble(flow& f, record_block& block,
   }
   f.unavailable = 0;
   const int64_t at = records[std::min<size_t>(outcome.at_work, records.size() - 1)].offset;
-  if (f.dying_at != at) f.deaths = 0;
-  f.dying_at = at;
-  ++f.deaths;
+  if (f.input().dying_at != at) f.input().deaths = 0;
+  f.input().dying_at = at;
+  ++f.input().deaths;
   ++f.counters.deaths;
-  f.careful_until = std::max(f.careful_until, records.back().offset + 1);
+  f.input().careful_until = std::max(f.input().careful_until, records.back().offset + 1);
   log::warn("process of a processor is lost processor={} partition={} offset={} times={} why=\"{}\"",
-            f.processor.spec.name, f.partition(), at, f.deaths, *outcome.failure);
-  if (records.size() == 1 && f.deaths >= deaths_max) {
+            f.processor.spec.name, f.partition(), at, f.input().deaths, *outcome.failure);
+  if (records.size() == 1 && f.input().deaths >= deaths_max) {
     run_outcome failed;
-    failed.failure = fmt::format("{}, {} times", *outcome.failure, f.deaths);
+    failed.failure = fmt::format("{}, {} times", *outcome.failure, f.input().deaths);
     return on_failure(f, block, at, failed);
   }
-  f.retry_at =
-      now + std::min<runtime::nanoseconds>(restart_pause * (1 << std::min(f.deaths, 20u)), restart_pause_max);
+  f.retry_at = now + std::min<runtime::nanoseconds>(restart_pause * (1 << std::min(f.input().deaths, 20u)),
+                                                    restart_pause_max);
   return progress::stopped;
 }
 

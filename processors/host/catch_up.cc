@@ -75,10 +75,8 @@ runtime::task<void> shard_host::catch_up_loop() {
 // Processes a portion; returns about how many bytes went in.
 runtime::task<uint64_t> shard_host::catch_up(flow_ptr f) {
   if (f->health != flow_state::lagging || f->retry_at > runtime::reactor::current().now()) co_return 0;
-  if (f->backlog.empty()) {
-    const bool has_more = co_await refill(f);
-    if (!has_more) co_return 0;
-  }
+  const bool has_more = co_await has_records(f);
+  if (!has_more) co_return 0;
   const auto admitted = co_await store_.admit(portion_bytes);
   if (!admitted) {
     co_await runtime::reactor::current().sleep(retry_after);
@@ -90,31 +88,50 @@ runtime::task<uint64_t> shard_host::catch_up(flow_ptr f) {
   is_draining_ = true;
   const uint64_t done = advance_from_backlog(*f);
   drain();
-  if (f->health == flow_state::lagging && f->backlog.empty()) settle(*f);
+  if (f->health == flow_state::lagging && f->has_no_backlog()) settle(*f);
   co_return done;
+}
+
+// Whether there are records to process now: reads them, of all inputs that hold more. What comes to one that
+// holds nothing waits for the next look.
+runtime::task<bool> shard_host::has_records(flow_ptr f) {
+  bool has_any = false;
+  for (size_t i = 0; i < f->inputs.size(); ++i) {
+    f->at_work = i;
+    bool has_some = !f->input().backlog.empty();
+    if (!has_some) has_some = co_await refill(f);
+    f->inputs[i].was_at_end = !has_some;
+    if (f->health != flow_state::lagging) co_return false;
+    has_any |= has_some;
+  }
+  co_return has_any;
 }
 
 // Decodes the first batch of the backlog, if that is to do. False, and the flow has paused, if it cannot be.
 bool shard_host::has_next_block(flow& f) {
-  if (f.has_block) return true;
-  if (const auto filled = f.block.fill(f.backlog.front()); !filled) {
+  if (f.input().has_block) return true;
+  if (const auto filled = f.input().block.fill(f.input().backlog.front()); !filled) {
     pause(f, fmt::format("its input cannot be read: {}", to_string(filled.error())));
     return false;
   }
-  f.has_block = true;
+  f.input().has_block = true;
   return true;
 }
 
 uint64_t shard_host::advance_from_backlog(flow& f) {
   uint64_t done = 0;
-  while (done < portion_bytes && f.health == flow_state::lagging && !f.is_apart && !f.backlog.empty()) {
-    if (!has_next_block(f)) break;
-    const uint64_t plain = std::min(f.block.plain_bytes() + protocol::batch_header_bytes, portion_bytes);
-    switch (advance(f, f.block, f.until() ? UINT64_MAX : portion_bytes - done, true)) {
+  while (done < portion_bytes && f.health == flow_state::lagging && !f.is_apart && turn_to_oldest(f)) {
+    const uint64_t bytes_before = f.counters.bytes_in;
+    const uint64_t plain =
+        std::min(f.input().block.plain_bytes() + protocol::batch_header_bytes, portion_bytes);
+    switch (advance(f, f.input().block, f.until() ? UINT64_MAX : portion_bytes - done, true)) {
       case progress::all:
-        f.backlog.pop_front();
-        f.has_block = false;
+        f.input().backlog.pop_front();
+        f.input().has_block = false;
         done += plain;
+        break;
+      case progress::turn:
+        done += f.counters.bytes_in - bytes_before + protocol::batch_header_bytes;
         break;
       case progress::some:
         done += plain;
@@ -130,18 +147,18 @@ uint64_t shard_host::advance_from_backlog(flow& f) {
 
 // Reads on from the cursor. False if there is nothing to do with the flow now.
 runtime::task<bool> shard_host::refill(flow_ptr f) {
-  storage::partition_log* log = store_.find(f->key.input);
+  storage::partition_log* log = store_.find(f->input().id);
   if (!log) co_return false;
-  if (f->cursor == log->log_end().value()) {
+  if (f->input().cursor == log->log_end().value()) {
     settle(*f);
     co_return false;
   }
-  if (const int64_t start = log->log_start().value(); f->cursor < start) {
-    f->counters.records_missed += static_cast<uint64_t>(start - f->cursor);
+  if (const int64_t start = log->log_start().value(); f->input().cursor < start) {
+    f->counters.records_missed += static_cast<uint64_t>(start - f->input().cursor);
     log::warn(
         "processor missed records that were deleted before it read them processor={} partition={} from={} "
         "to={}",
-        f->processor.spec.name, f->partition(), f->cursor, start);
+        f->processor.spec.name, f->partition(), f->input().cursor, start);
     move_cursor(*f, start);
     if (start == log->log_end().value()) {
       settle(*f);
@@ -149,7 +166,7 @@ runtime::task<bool> shard_host::refill(flow_ptr f) {
     }
   }
   storage::read_request request;
-  request.from = offset(f->cursor);
+  request.from = offset(f->input().cursor);
   request.bytes_max = portion_bytes;
   request.bound = storage::read_bound::log_end;
   const auto got = co_await store_.read(*log, request);
@@ -158,15 +175,15 @@ runtime::task<bool> shard_host::refill(flow_ptr f) {
     // Records deleted meanwhile are dealt with on the next attempt; an error of the disk may pass.
     if (got.error().code != errc::offset_out_of_range)
       log::warn("processor cannot read its input processor={} partition={} offset={} why=\"{}\"",
-                f->processor.spec.name, f->partition(), f->cursor, to_string(got.error()));
+                f->processor.spec.name, f->partition(), f->input().cursor, to_string(got.error()));
     co_await runtime::reactor::current().sleep(retry_after);
     co_return false;
   }
-  if (const auto cut = cut_into_batches(got->records, f->backlog); !cut) {
+  if (const auto cut = cut_into_batches(got->records, f->input().backlog); !cut) {
     pause(*f, fmt::format("its input cannot be read: {}", to_string(cut.error())));
     co_return false;
   }
-  co_return !f->backlog.empty();
+  co_return !f->input().backlog.empty();
 }
 
 }  // namespace millrace::processors

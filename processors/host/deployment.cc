@@ -10,6 +10,33 @@
 namespace millrace::processors {
 namespace {
 
+// Topics by the number of the input.
+result<std::vector<std::string>> map_inputs(const processor_spec& spec, const plugin& code) {
+  if (spec.inputs.empty()) {
+    if (code.inputs().size() > 1)
+      return fail(errc::invalid_config,
+                  "processor {}: it has the inputs {}; each needs a topic (inputs.{} = \"...\")", spec.name,
+                  fmt::join(code.inputs(), ", "), code.inputs().front());
+    return std::vector{spec.input};
+  }
+  std::vector<std::string> topics;
+  for (const std::string& input : code.inputs()) {
+    const auto at = spec.inputs.find(input);
+    if (at == spec.inputs.end())
+      return fail(errc::invalid_config, "processor {}: its input {} has no topic (inputs.{} = \"...\")",
+                  spec.name, input, input);
+    topics.push_back(at->second);
+  }
+  for (const auto& [input, topic] : spec.inputs)
+    if (std::ranges::find(code.inputs(), input) == code.inputs().end())
+      return code.inputs().empty()
+                 ? fail(errc::invalid_config,
+                        "processor {}: it has one input, without a name (input = \"...\")", spec.name)
+                 : fail(errc::invalid_config, "processor {}: it has no input {}; it has {}", spec.name, input,
+                        fmt::join(code.inputs(), ", "));
+  return topics;
+}
+
 result<std::vector<std::string>> map_outputs(const processor_spec& spec, const plugin& code) {
   std::vector<std::string> topics;
   for (const std::string& output : code.outputs()) {
@@ -69,6 +96,7 @@ std::vector<std::string> deployed_processor::target_topics() const {
   for (size_t i = 0; i < topics.size(); ++i)
     if (has_outbox(i)) topics[i] = outbox_topic(spec.name, code->outputs()[i]);
   topics.insert(topics.end(), spec.changelogs.begin(), spec.changelogs.end());
+  if (has_several_inputs(spec)) topics.push_back(order_topic(spec.name));
   if (!spec.dead_letter.empty()) topics.push_back(spec.dead_letter);
   return topics;
 }
@@ -101,6 +129,8 @@ result<deployed_processor> deployment::prepare(processor_spec spec, std::shared_
   MR_TRY(check_specs({spec}));
   // Why it does not start comes first: a topology that cannot be built has no outputs.
   if (!code->is_elsewhere()) MR_TRY(try_instance(spec, code));
+  auto inputs = map_inputs(spec, *code);
+  if (!inputs) return fail(inputs.error());
   auto topics = map_outputs(spec, *code);
   if (!topics) return fail(topics.error());
   MR_TRY(check_role(spec, *code));
@@ -108,6 +138,7 @@ result<deployed_processor> deployment::prepare(processor_spec spec, std::shared_
   deployed_processor p;
   p.id = processor_id(spec.name);
   p.state_id = state_id_of(spec.name);
+  p.input_topics = std::move(*inputs);
   p.output_topics = std::move(*topics);
   if (code->is_stateful()) p.memory = std::make_shared<state_memory>(spec.state_bytes_max);
   p.spec = std::move(spec);
@@ -125,6 +156,7 @@ result<deployed_processor> deployment::absent(processor_spec spec, std::string w
     outputs.push_back(output);
     p.output_topics.push_back(topic);
   }
+  p.input_topics = topics_read(spec);
   p.code = plugin::absent(std::move(outputs));
   p.spec = std::move(spec);
   p.quarantined = std::move(why);

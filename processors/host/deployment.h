@@ -24,6 +24,7 @@ struct deployed_processor {
   uuid id;        // its position on its input is stored under this
   uuid state_id;  // and those in its changelogs under this
   std::shared_ptr<const plugin> code;
+  std::vector<std::string> input_topics;   // by the number of the input; at least one
   std::vector<std::string> output_topics;  // by the number of the output
   std::shared_ptr<state_memory> memory;    // null without state
   std::string quarantined;                 // why it must not run; empty if it may
@@ -33,8 +34,8 @@ struct deployed_processor {
   bool is_validator() const { return spec.on_error == error_policy::reject; }
   partitioning output_by(size_t output) const { return partitioning_of(spec, code->outputs()[output]); }
   bool has_outbox(size_t output) const { return output_by(output) != partitioning::input; }
-  // Outputs (for some their outboxes), then changelogs, then the topic of dead letters: the order in which
-  // flows number them.
+  // Outputs (for some their outboxes), then changelogs, the order of several inputs, the topic of dead
+  // letters: as flows number them.
   std::vector<std::string> target_topics() const;
 };
 
@@ -56,8 +57,8 @@ class deployment {
   static result<deployment> assemble(const std::vector<processor_spec>& specs,
                                      const std::vector<std::shared_ptr<const plugin>>& codes);
 
-  // One processor: checks that outputs are mapped one for one, and makes (and destroys) a trial instance so
-  // that bad options show now.
+  // One processor: checks that inputs and outputs are mapped one for one, and makes (and destroys) a trial
+  // instance so that bad options show now.
   static result<deployed_processor> prepare(processor_spec spec, std::shared_ptr<const plugin> code);
   // One whose library cannot be loaded: it keeps its topics, and does not run.
   static result<deployed_processor> absent(processor_spec spec, std::string why);

@@ -107,6 +107,17 @@ derived_batch batch_assembler::dead_letter(const millrace_record& record,
   return std::move(batches_.back());
 }
 
+std::span<derived_batch> batch_assembler::with(derived_batch one) {
+  batches_.push_back(std::move(one));
+  return batches_;
+}
+
+derived_batch batch_assembler::note(std::string_view key, std::string_view value, uint32_t target) {
+  protocol::batch_builder builder;
+  builder.add(runtime::reactor::current().wall_clock_ms(), as_bytes(key), as_bytes(value));
+  return {target, finished_batch(builder, protocol::codec::none)};
+}
+
 void batch_assembler::finish(uint32_t target, protocol::codec compression) {
   batches_.push_back({target, finished_batch(builder_, compression)});
 }

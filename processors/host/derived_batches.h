@@ -45,6 +45,10 @@ class batch_assembler {
   std::span<derived_batch> assemble(const emissions& from, std::span<const partition_state::change> changes,
                                     std::span<const millrace_record> causes, uint32_t output_count,
                                     protocol::codec compression);
+  // What assemble() gave last, and one more.
+  std::span<derived_batch> with(derived_batch one);
+  // A record of the host's own: two texts.
+  static derived_batch note(std::string_view key, std::string_view value, uint32_t target);
   // The record as it is, with what is told about it in headers behind its own.
   derived_batch dead_letter(const millrace_record& record,
                             std::span<const std::pair<std::string, std::string>> told, uint32_t target,

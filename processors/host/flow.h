@@ -11,8 +11,13 @@
 // A flow never changes its processor: another version of it, and a resumed one, get a flow of their own,
 // which begins where this one ended (shard_host::adopt).
 //
-// Invariant: what lies below `cursor` was processed, once; nothing at or above it was, and `state` is what
-// the records below it have made. shard_host moves both.
+// A processor with several inputs has one flow for the partitions of one number of all of them. One input is
+// at work at a time; which one is next is said where records are taken (catch_up.cc), and what was taken is
+// written down (inputs.cc).
+//
+// Invariant: what lies below the `cursor` of an input was processed, once; nothing at or above it was, and
+// `state` is what the records below have made, in the order in which they were taken. shard_host moves all of
+// them.
 #pragma once
 
 #include <algorithm>
@@ -100,18 +105,52 @@ struct flow_counters {
   uint64_t apart_calls = 0;       // on a thread of the processor; among the late ones
 };
 
+// One input of a flow.
+struct flow_input {
+  storage::topic_partition_id id;
+  int64_t cursor = 0;
+
+  // --- while lagging ---
+  std::deque<slice> backlog;  // batches read, the first one holding the cursor
+  record_block block;         // the first of backlog, decoded
+  bool has_block = false;
+  bool was_at_end = false;  // when it was looked at last: it held nothing more
+
+  // --- the record that failed last, while it is tried again ---
+  int64_t failing_offset = -1;
+  uint32_t attempts = 0;  // that have failed
+
+  // --- the process that runs the flow, if one does ---
+  int64_t dying_at = -1;      // the record that the last one died of
+  uint32_t deaths = 0;        // at that record
+  int64_t careful_until = 0;  // records below it are called for one by one
+
+  void drop_backlog() {
+    backlog.clear();
+    has_block = false;
+  }
+};
+
 struct flow {
-  flow(deployed_ptr p, storage::topic_partition_id input)
+  // `ids` are its inputs by number; at least one.
+  flow(deployed_ptr p, const std::vector<storage::topic_partition_id>& ids)
       : owner(std::move(p)),
         processor(*owner),
-        key{owner->id, input},
-        is_apart(processor.spec.isolated != isolation::none) {}
+        key{owner->id, ids.front()},
+        is_apart(processor.spec.isolated != isolation::none) {
+    for (const storage::topic_partition_id& id : ids) inputs.emplace_back().id = id;
+  }
 
   const deployed_ptr owner;
   const deployed_processor& processor;
+  // What it is known by: its first input.
   const storage::cursor_key key;
-  // What it writes: outputs (or their outboxes) by number, then changelogs by store, then dead letters. Empty
-  // while waiting.
+  std::deque<flow_input> inputs;  // by number
+  size_t at_work = 0;             // the input that records are taken from now
+  // With several inputs, while lagging: from this one, only records that are not younger.
+  int64_t not_beyond_ms = INT64_MAX;
+  // What it writes: outputs (or their outboxes) by number, then changelogs by store, the order of its inputs,
+  // dead letters. Empty while waiting.
   std::vector<storage::topic_partition_id> targets;
   // By output, both; an outbox is null where records stay with the input's partition number.
   std::vector<output_route> routes;
@@ -121,24 +160,15 @@ struct flow {
 
   flow_state health = flow_state::waiting;
   std::string why_paused;
-  int64_t cursor = 0;
   flow_counters counters;
-  bool has_begun = false;     // `state` is whole, and `cursor` what the store has
+  bool has_begun = false;     // `state` is whole, and the cursors what the store has
   bool is_restoring = false;  // a coroutine reads its state
   // Ends the next call's output early; lowered when a call's batches did not fit the frame.
   uint64_t output_bytes_target = instance::call_output_bytes_target;
   uint32_t misfits = 0;  // calls in a row whose batches did not fit, though they were for one record
 
-  // --- the record that failed last, while it is tried again ---
-  int64_t failing_offset = -1;
-  uint32_t attempts = 0;         // that have failed
-  runtime::time_point retry_at;  // not before
-
-  // --- the process that runs it, if one does ---
-  int64_t dying_at = -1;      // the record that the last one died of
-  uint32_t deaths = 0;        // at that record
-  int64_t careful_until = 0;  // records below it are called for one by one
-  uint32_t unavailable = 0;   // attempts in a row to get one
+  runtime::time_point retry_at;  // while a failed record is tried again: not before
+  uint32_t unavailable = 0;      // attempts in a row to get a process that runs it
 
   // --- snapshots of the state ---
   uint64_t changelog_bytes = 0;  // written, or read at the start, since the last one began
@@ -153,11 +183,20 @@ struct flow {
   runtime::time_point apart_until;    // not back before
   runtime::nanoseconds apart_for{0};  // the next time it goes
 
-  // --- while lagging ---
-  bool is_queued = false;     // among those to catch up
-  std::deque<slice> backlog;  // batches read, the first one holding the cursor
-  record_block block;         // the first of backlog, decoded
-  bool has_block = false;
+  bool is_queued = false;  // while lagging: among those to catch up
+
+  flow_input& input() { return inputs[at_work]; }
+  const flow_input& input() const { return inputs[at_work]; }
+  bool has_several_inputs() const { return inputs.size() > 1; }
+  // Takes records from that input now, whatever the others hold.
+  void turn_to(const storage::topic_partition_id& id) {
+    at_work = 0;
+    while (inputs[at_work].id != id) ++at_work;
+    not_beyond_ms = INT64_MAX;
+  }
+  // Where the position of the input at work is stored.
+  storage::cursor_key cursor_key() const { return {owner->id, input().id}; }
+  const std::string& input_topic() const { return processor.input_topics[at_work]; }
 
   int32_t partition() const { return key.input.partition; }
   // Where it ends, if it is a replay. Such a flow always lags, and cuts its input into calls and its results
@@ -177,9 +216,11 @@ struct flow {
   bool has_full_outbox() const {
     return std::ranges::any_of(outboxes, [](const auto& o) { return o && o->is_full(); });
   }
+  bool has_no_backlog() const {
+    return std::ranges::all_of(inputs, [](const flow_input& one) { return one.backlog.empty(); });
+  }
   void drop_backlog() {
-    backlog.clear();
-    has_block = false;
+    for (flow_input& one : inputs) one.drop_backlog();
   }
 };
 
@@ -191,14 +232,22 @@ struct compared_output {
   int64_t live_from = 0;
 };
 
+// Where a flow stands in one of its inputs.
+struct input_position {
+  std::string topic;
+  int64_t cursor = 0;
+  int64_t lag = 0;  // records
+};
+
 // What an operator sees of a flow.
 struct flow_status {
   std::string processor;
   int32_t partition = 0;
   flow_state state = flow_state::waiting;
   std::string why_paused;
-  int64_t cursor = 0;
-  int64_t lag = 0;               // records
+  int64_t cursor = 0;  // in its first input
+  int64_t lag = 0;     // records, of all inputs
+  std::vector<input_position> inputs;
   std::optional<int64_t> until;  // of a replay
   uint64_t state_entries = 0;
   uint64_t state_bytes = 0;

@@ -42,9 +42,9 @@ storage::cursor_key shard_host::output_mark(const flow& f, size_t output) const 
   return {mark_id(f.processor.spec.name, "output " + f.processor.output_topics[output]), f.key.input};
 }
 
-storage::cursor_key shard_host::input_mark(const processor_spec& spec,
+storage::cursor_key shard_host::input_mark(const processor_spec& spec, const std::string& input,
                                            const storage::topic_partition_id& output) const {
-  return {mark_id(spec.name, "input " + spec.input), output};
+  return {mark_id(spec.name, "input " + input), output};
 }
 
 // Where the shadow's output is compared with that one from.
@@ -62,12 +62,16 @@ std::optional<std::string> shard_host::foreign_output(const flow& f) const {
           "its output {} was deleted, and the topic of that name is another one, without what it had derived "
           "before; under another name the processor derives everything anew",
           f.processor.output_topics[i]);
-    const auto derived_from = store_.cursor(input_mark(f.processor.spec, f.targets[i]));
-    if (derived_from && *derived_from != mark_of(f.key.input.topic))
-      return fmt::format(
-          "its output {} holds what it derived from a topic {} that was deleted; delete the output, too, to "
-          "start over",
-          f.processor.output_topics[i], f.processor.spec.input);
+    for (size_t n = 0; n < f.inputs.size(); ++n) {
+      const std::string& input = f.processor.input_topics[n];
+      const auto derived_from = store_.cursor(input_mark(f.processor.spec, input, f.targets[i]));
+      if (derived_from && *derived_from != mark_of(f.inputs[n].id.topic))
+        return fmt::format(
+            "its output {} holds what it derived from a topic {} that was deleted; delete the output, too, "
+            "to "
+            "start over",
+            f.processor.output_topics[i], input);
+    }
   }
   return std::nullopt;
 }
@@ -78,13 +82,15 @@ void shard_host::mark_outputs(const flow& f) {
   };
   for (size_t i = 0; i < f.output_count(); ++i) {
     note(output_mark(f, i), f.targets[i].topic);
-    note(input_mark(f.processor.spec, f.targets[i]), f.key.input.topic);
+    for (size_t n = 0; n < f.inputs.size(); ++n)
+      note(input_mark(f.processor.spec, f.processor.input_topics[n], f.targets[i]), f.inputs[n].id.topic);
   }
 }
 
 // A partition goes, and the marks that are kept with it.
 void shard_host::forget_marks(const storage::topic_partition_id& id) {
-  for (const deployed_ptr& p : what_.processors()) store_.remove_cursor(input_mark(p->spec, id));
+  for (const deployed_ptr& p : what_.processors())
+    for (const std::string& input : p->input_topics) store_.remove_cursor(input_mark(p->spec, input, id));
   if (const auto at = by_input_.find(id); at != by_input_.end())
     for (const flow_ptr& f : at->second)
       for (size_t i = 0; i < f->output_count(); ++i) store_.remove_cursor(output_mark(*f, i));

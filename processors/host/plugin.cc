@@ -20,6 +20,7 @@ namespace {
 
 constexpr size_t library_bytes_max = 1024u * 1024 * 1024;
 constexpr size_t name_bytes_max = 249;
+constexpr uint32_t inputs_max = 16;
 constexpr uint32_t outputs_max = 64;
 // The table as it was in the first version of the ABI; what is behind it came later and may be absent.
 constexpr uint32_t table_bytes_min =
@@ -157,6 +158,9 @@ result<void> plugin::adopt(const millrace_processor* table) {
     return fail(errc::malformed, "its table lacks create, destroy or process");
   if (const uint64_t missing = table_.needs & ~offered_needs)
     return fail(errc::not_supported, "it needs what this broker does not offer: {}", describe_needs(missing));
+  auto inputs = names_of("input", table_.input_count, table_.inputs, inputs_max);
+  if (!inputs) return fail(inputs.error());
+  inputs_ = std::move(*inputs);
   auto outputs = names_of("output", table_.output_count, table_.outputs, outputs_max);
   if (!outputs) return fail(outputs.error());
   outputs_ = std::move(*outputs);
@@ -189,8 +193,10 @@ result<std::shared_ptr<const plugin>> plugin::wrap(const millrace_processor* tab
 }
 
 result<std::shared_ptr<const plugin>> plugin::elsewhere(const description& what, const kept_library& kept) {
+  std::vector<const char*> inputs;
   std::vector<const char*> outputs;
   std::vector<const char*> stores;
+  for (const std::string& input : what.inputs) inputs.push_back(input.c_str());
   for (const std::string& output : what.outputs) outputs.push_back(output.c_str());
   for (const std::string& store : what.stores) stores.push_back(store.c_str());
   millrace_processor table{};
@@ -217,11 +223,13 @@ result<std::shared_ptr<const plugin>> plugin::elsewhere(const description& what,
   table.stores = stores.data();
   table.topology = what.topology.c_str();
   table.topology_graph = what.topology_graph.c_str();
+  table.input_count = static_cast<uint32_t>(inputs.size());
+  table.inputs = inputs.data();
   std::shared_ptr<plugin> p(new plugin);
   MR_TRY(p->adopt(&table));
   // Texts of the table above, which goes now; name() and outputs() have them.
   p->table_.name = p->table_.version = nullptr;
-  p->table_.outputs = p->table_.stores = nullptr;
+  p->table_.inputs = p->table_.outputs = p->table_.stores = nullptr;
   p->table_.topology = p->table_.topology_graph = nullptr;
   p->content_hash_ = kept.content_hash;
   p->path_ = kept.path;
@@ -239,7 +247,8 @@ plugin::description plugin::describe() const {
           outputs_,
           stores_,
           topology_,
-          topology_graph_};
+          topology_graph_,
+          inputs_};
 }
 
 result<plugin::kept_library> plugin::keep(const std::string& library, const std::string& store_dir) {

@@ -54,6 +54,7 @@ class plugin {
     std::vector<std::string> stores;
     std::string topology;
     std::string topology_graph;
+    std::vector<std::string> inputs;
   };
   // Stands for it here; checked like a table. Its functions do nothing.
   static result<std::shared_ptr<const plugin>> elsewhere(const description& what, const kept_library& kept);
@@ -71,6 +72,8 @@ class plugin {
   const std::string& content_hash() const { return content_hash_; }
   // In the order of their numbers.
   const std::vector<std::string>& outputs() const { return outputs_; }
+  // Empty if it has one that needs no name.
+  const std::vector<std::string>& inputs() const { return inputs_; }
   const std::vector<std::string>& stores() const { return stores_; }
   // Its steps as text, and as a graph in Graphviz's language; empty if it tells none, or more than
   // topology_bytes_max.
@@ -100,6 +103,7 @@ class plugin {
   bool is_elsewhere_ = false;
   std::string topology_;
   std::string topology_graph_;
+  std::vector<std::string> inputs_;
   std::vector<std::string> outputs_;
   std::vector<std::string> stores_;
 };

@@ -28,6 +28,7 @@ result<void> record_block::fill(slice batch, slice plain) {
   full_.clear();
   headers_.clear();
   has_full_ = false;
+  input_ = 0;
 
   auto header = protocol::parse_batch(batch);
   if (!header) return fail(header.error());
@@ -67,6 +68,13 @@ std::span<const millrace_record> record_block::from(int64_t offset, bool with_he
     ++last;
   }
   return {first, last};
+}
+
+void record_block::come_from(uint32_t input) {
+  if (input_ == input) return;
+  input_ = input;
+  for (millrace_record& record : bare_) record.input = input;
+  for (millrace_record& record : full_) record.input = input;
 }
 
 void record_block::add_headers() {

@@ -36,6 +36,8 @@ class record_block {
   // The records at and behind `offset`, as many as begin within `bytes_max` of keys and values (at least
   // one, if there is any); with headers if asked for, else without.
   std::span<const millrace_record> from(int64_t offset, bool with_headers, uint64_t bytes_max = UINT64_MAX);
+  // The records say that they come from the input of that number. (Each processor has its own numbers.)
+  void come_from(uint32_t input);
 
  private:
   void add_headers();
@@ -48,6 +50,7 @@ class record_block {
   std::vector<millrace_record> full_;
   std::vector<millrace_header> headers_;
   bool has_full_ = false;
+  uint32_t input_ = 0;
 };
 
 }  // namespace millrace::processors

@@ -69,7 +69,7 @@ runtime::task<void> shard_host::restore(flow_ptr f) {
 
 runtime::task<void> shard_host::try_restore(flow_ptr f) {
   const auto is_over = [this, f] { return is_stopping_ || f->health != flow_state::restoring; };
-  const bool has_cursor = store_.cursor(f->key).has_value();
+  const bool has_cursor = has_positions(*f);
   if (auto why = unfit_state(*f, has_cursor)) {
     pause(*f, std::move(*why));
     co_return;
@@ -192,8 +192,8 @@ runtime::task<result<void>> shard_host::read_changelog(flow_ptr f, size_t store,
     std::deque<slice> batches;
     if (const auto cut = cut_into_batches(got->records, batches); !cut) co_return fail(cut.error());
     for (const slice& batch : batches) {
-      if (const auto filled = f->block.fill(batch); !filled) co_return fail(filled.error());
-      for (const millrace_record& r : f->block.from(from.value(), false)) {
+      if (const auto filled = f->input().block.fill(batch); !filled) co_return fail(filled.error());
+      for (const millrace_record& r : f->input().block.from(from.value(), false)) {
         if (!f->state->restore(static_cast<uint32_t>(store), view_of(r.key).value_or(""), view_of(r.value)))
           co_return fail(errc::limit_exceeded, "it takes more than state_bytes_max = {}",
                          f->processor.spec.state_bytes_max);

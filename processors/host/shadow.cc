@@ -46,7 +46,7 @@ bool shard_host::may_begin_shadow(const flow& f) const {
 // The shadow begins where the other flow stands.
 void shard_host::begin_shadow(flow& f) {
   const flow_ptr live = original_of(f);
-  f.cursor = live->cursor;
+  f.input().cursor = live->input().cursor;
   std::vector<int64_t> live_ends;
   for (size_t i = 0; i < live->output_count(); ++i)
     live_ends.push_back(store_.find(live->targets[i])->log_end().value());
@@ -88,7 +88,7 @@ void shard_host::settle_shadow(flow& f, const std::vector<int64_t>& live_ends) {
   const flow_ptr live = original_of(f);
   if (!live || live->targets.size() < live_ends.size())
     return pause(f, fmt::format("processor {} is gone", f.processor.spec.stands_for));
-  const int64_t begins_at = f.cursor;
+  const int64_t begins_at = f.input().cursor;
   move_cursor(f, begins_at);
   for (size_t i = 0; i < f.output_count(); ++i) {
     const auto& outputs = live->processor.code->outputs();

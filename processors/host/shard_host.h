@@ -128,7 +128,8 @@ class shard_host {
   };
   // How far advance() came: the whole block is behind the cursor; more of it is left; its output needs an
   // emptier frame; the flow is paused.
-  enum class progress : uint8_t { all, some, no_room, stopped };
+  // `turn`: another input's records come first.
+  enum class progress : uint8_t { all, some, turn, no_room, stopped };
 
   // --- life of a flow ---
   void note_opened(const storage::partition_log& log);
@@ -136,6 +137,7 @@ class shard_host {
   flow_ptr heir_of(flow& f, deployed_ptr processor) const;
   void choose_start(flow& f);
   runtime::task<void> find_start(flow_ptr f);
+  runtime::task<result<int64_t>> offset_of_start(storage::topic_partition_id id, int64_t at_ms);
   void try_start(flow& f);
   std::optional<std::string> unfit_target(const flow& f, const storage::partition_log& input) const;
   void begin_processing(flow& f, const std::optional<std::string>& new_state_version);
@@ -148,7 +150,8 @@ class shard_host {
 
   // --- which topics belong to each other (lineage.cc) ---
   storage::cursor_key output_mark(const flow& f, size_t output) const;
-  storage::cursor_key input_mark(const processor_spec& spec, const storage::topic_partition_id& output) const;
+  storage::cursor_key input_mark(const processor_spec& spec, const std::string& input,
+                                 const storage::topic_partition_id& output) const;
   static bool is_mark_of(const storage::cursor_key& key, std::string_view processor);
   std::optional<std::string> foreign_output(const flow& f) const;
   void mark_outputs(const flow& f);
@@ -189,6 +192,16 @@ class shard_host {
   void drain();
   void offer(const passing_batch& passing);
 
+  // --- several inputs (inputs.cc) ---
+  std::vector<flow_ptr> flows() const;
+  bool has_positions(const flow& f) const;
+  void forget_positions(const flow& f);
+  void leave_inputs(const flow_ptr& f);
+  std::optional<std::string> unfit_inputs(const flow& f) const;
+  derived_batch order_entry(const flow& f, int64_t until);
+  bool is_others_turn(flow& f, record_block& block) const;
+  bool turn_to_oldest(flow& f);
+
   // --- one call and its consequences, in the append section ---
   progress advance(flow& f, record_block& block, uint64_t input_bytes_max, bool is_late);
   std::optional<std::span<const millrace_record>> next_records(flow& f, record_block& block,
@@ -220,12 +233,13 @@ class shard_host {
   runtime::task<void> catch_up_loop();
   runtime::task<uint64_t> catch_up(flow_ptr f);
   runtime::task<bool> refill(flow_ptr f);
+  runtime::task<bool> has_records(flow_ptr f);
   uint64_t advance_from_backlog(flow& f);
   bool has_next_block(flow& f);
 
   // --- apart from the shard (apart.cc) ---
   void go_apart(flow& f);
-  void heed_suspicions(flow& f, int64_t input_end);
+  void heed_suspicions(flow& f);
   void come_back(flow& f);
   runtime::task<void> work_apart(flow_ptr f);
   runtime::task<uint64_t> catch_up_apart(flow_ptr f);

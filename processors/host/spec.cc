@@ -34,9 +34,9 @@ result<void> check_policy(const processor_spec& spec) {
   if (has_topic && spec.on_error != error_policy::dead_letter)
     return fail(errc::invalid_config, "processor {}: dead_letter without on_error = \"dead_letter\"",
                 spec.name);
-  if (has_topic && spec.dead_letter == spec.input)
+  if (has_topic && reads(spec, spec.dead_letter))
     return fail(errc::invalid_config, "processor {}: dead_letter is its own input {}, which would never end",
-                spec.name, spec.input);
+                spec.name, spec.dead_letter);
   if (spec.on_error == error_policy::reject && (!spec.outputs.empty() || spec.retries > 0))
     return fail(errc::invalid_config,
                 "processor {}: with on_error = \"reject\" it has neither outputs nor retries", spec.name);
@@ -52,6 +52,31 @@ result<void> check_policy(const processor_spec& spec) {
   return {};
 }
 
+result<void> check_inputs(const processor_spec& spec) {
+  for (const auto& [input, topic] : spec.inputs)
+    if (!is_topic_name(topic))
+      return fail(errc::invalid_config, "processor {}: input {} = \"{}\" is not a topic name", spec.name,
+                  input, topic);
+  if (!has_several_inputs(spec)) return {};
+  if (topics_read(spec).size() < spec.inputs.size())
+    return fail(errc::invalid_config, "processor {}: two of its inputs are one topic", spec.name);
+  if (!is_topic_name(order_topic(spec.name)))
+    return fail(errc::invalid_config,
+                "processor {}: the name of the topic with the order of its inputs, {}, is "
+                "too long for a topic",
+                spec.name, order_topic(spec.name));
+  if (spec.start.from == start_position::kind::offset)
+    return fail(errc::invalid_config,
+                "processor {}: start = {}: with several inputs an offset says nothing; a time does",
+                spec.name, spec.start.at);
+  if (spec.on_error == error_policy::reject)
+    return fail(
+        errc::invalid_config,
+        "processor {}: with on_error = \"reject\" it judges the records of one topic, so it has one input",
+        spec.name);
+  return {};
+}
+
 result<void> check_one(const processor_spec& spec) {
   if (!is_topic_name(spec.name))
     return fail(errc::invalid_config, "processor name \"{}\" is not 1 to {} of a-z A-Z 0-9 . _ -", spec.name,
@@ -60,11 +85,12 @@ result<void> check_one(const processor_spec& spec) {
   if (!is_topic_name(spec.input))
     return fail(errc::invalid_config, "processor {}: input \"{}\" is not a topic name", spec.name,
                 spec.input);
+  MR_TRY(check_inputs(spec));
   for (const auto& [output, topic] : spec.outputs) {
     if (!is_topic_name(topic))
       return fail(errc::invalid_config, "processor {}: output {} = \"{}\" is not a topic name", spec.name,
                   output, topic);
-    if (topic == spec.input)
+    if (reads(spec, topic))
       return fail(errc::invalid_config, "processor {}: output {} is its own input {}, which would never end",
                   spec.name, output, topic);
   }
@@ -93,10 +119,11 @@ result<void> check_one(const processor_spec& spec) {
 result<void> check_chains(const std::vector<processor_spec>& specs, const std::string& topic,
                           std::vector<const processor_spec*>& path) {
   for (const processor_spec& spec : specs) {
-    if (spec.input != topic) continue;
+    if (!reads(spec, topic)) continue;
     if (std::ranges::find(path, &spec) != path.end()) {
       std::string loop;
-      for (const processor_spec* p : path) loop += fmt::format("{} -> {} -> ", p->input, p->name);
+      for (const processor_spec* p : path)
+        loop += fmt::format("{} -> {} -> ", fmt::join(topics_read(*p), "+"), p->name);
       return fail(errc::invalid_config, "processors form a loop: {}{}", loop, topic);
     }
     if (path.size() == depth_max)
@@ -116,7 +143,7 @@ result<void> check_outboxes(const std::vector<processor_spec>& specs) {
       if (by == partitioning::input) continue;
       const std::string outbox = outbox_topic(owner.name, output);
       for (const processor_spec& spec : specs) {
-        if (spec.input == outbox)
+        if (reads(spec, outbox))
           return fail(errc::invalid_config,
                       "processor {}: its input {} is an outbox of processor {}; read {} instead", spec.name,
                       outbox, owner.name, owner.outputs.at(output));
@@ -149,6 +176,27 @@ bool may_be_changelog(std::string_view processor, std::string_view topic) {
          topic.ends_with("-changelog");
 }
 
+std::vector<std::string> topics_read(const processor_spec& spec) {
+  std::vector<std::string> topics;
+  for (const auto& [input, topic] : spec.inputs)
+    if (std::ranges::find(topics, topic) == topics.end()) topics.push_back(topic);
+  if (topics.empty()) topics.push_back(spec.input);
+  return topics;
+}
+
+bool reads(const processor_spec& spec, std::string_view topic) {
+  if (spec.inputs.empty()) return spec.input == topic;
+  return std::ranges::any_of(spec.inputs, [&](const auto& input) { return input.second == topic; });
+}
+
+std::string order_topic(std::string_view processor) {
+  return fmt::format("{}-order", processor);
+}
+
+bool has_several_inputs(const processor_spec& spec) {
+  return spec.inputs.size() > 1;
+}
+
 std::vector<std::string> topics_written(const processor_spec& spec) {
   std::vector<std::string> topics = topics_beside(spec);
   for (const auto& [output, topic] : spec.outputs)
@@ -162,6 +210,7 @@ std::vector<std::string> topics_beside(const processor_spec& spec) {
     topics.push_back(partitioning_of(spec, output) == partitioning::input ? topic
                                                                           : outbox_topic(spec.name, output));
   topics.insert(topics.end(), spec.changelogs.begin(), spec.changelogs.end());
+  if (has_several_inputs(spec)) topics.push_back(order_topic(spec.name));
   if (!spec.dead_letter.empty()) topics.push_back(spec.dead_letter);
   return topics;
 }
@@ -182,9 +231,21 @@ result<void> check_specs(const std::vector<processor_spec>& specs) {
           return fail(errc::invalid_config, "processor {}: topic {} is the changelog of processor {}",
                       spec.name, changelog, owner.name);
       }
+  for (const processor_spec& owner : specs) {
+    if (!has_several_inputs(owner)) continue;
+    const std::string order = order_topic(owner.name);
+    for (const processor_spec& spec : specs) {
+      const auto written = topics_written(spec);
+      if (std::ranges::count(written, order) > (&spec == &owner ? 1 : 0))
+        return fail(errc::invalid_config,
+                    "processor {}: topic {} holds the order of the inputs of processor {}", spec.name, order,
+                    owner.name);
+    }
+  }
   MR_TRY(check_outboxes(specs));
   std::vector<const processor_spec*> path;
-  for (const processor_spec& spec : specs) MR_TRY(check_chains(specs, spec.input, path));
+  for (const processor_spec& spec : specs)
+    for (const std::string& input : topics_read(spec)) MR_TRY(check_chains(specs, input, path));
   return {};
 }
 
@@ -192,7 +253,7 @@ std::vector<std::string> derived_topics(const std::vector<processor_spec>& specs
   std::vector<std::string> found{std::string(topic)};
   for (size_t i = 0; i < found.size(); ++i)
     for (const processor_spec& spec : specs) {
-      if (spec.input != found[i]) continue;
+      if (!reads(spec, found[i])) continue;
       for (const std::string& next : topics_written(spec))
         if (std::ranges::find(found, next) == found.end()) found.push_back(next);
     }
@@ -205,7 +266,8 @@ std::string flow_of(const std::vector<processor_spec>& specs, std::string_view t
   for (bool has_grown = true; has_grown;) {
     has_grown = false;
     for (const processor_spec& spec : specs) {
-      std::set<std::string> topics{spec.input};
+      std::set<std::string> topics;
+      for (const std::string& from : topics_read(spec)) topics.insert(from);
       for (const std::string& to : topics_beside(spec)) topics.insert(to);
       const bool is_part =
           std::ranges::any_of(topics, [&](const std::string& t) { return flow.contains(t); });

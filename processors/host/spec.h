@@ -63,8 +63,10 @@ enum class isolation : uint8_t {
 
 struct processor_spec {
   std::string name;
-  std::string library;                         // path to the shared object
-  std::string input;                           // topic
+  std::string library;  // path to the shared object
+  std::string input;    // topic; of several, the one whose name comes first
+  // With several inputs: declared name -> topic. Partitions with the same number are processed together.
+  std::map<std::string, std::string> inputs;
   std::map<std::string, std::string> outputs;  // declared name -> topic
   // Outputs whose records choose their partition, by declared name; all others are partitioning::input. What
   // goes to other partitions passes through an outbox.
@@ -117,7 +119,15 @@ std::string outbox_topic(std::string_view processor, std::string_view output);
 std::string changelog_topic(std::string_view processor, std::string_view store);
 bool may_be_changelog(std::string_view processor, std::string_view topic);
 
-// Every topic it writes: outputs, outboxes, changelogs, dead letters.
+// The topics it reads, each once.
+std::vector<std::string> topics_read(const processor_spec& spec);
+bool reads(const processor_spec& spec, std::string_view topic);
+
+// The topic that says in which order the records of several inputs were processed.
+std::string order_topic(std::string_view processor);
+bool has_several_inputs(const processor_spec& spec);
+
+// Every topic it writes: outputs, outboxes, changelogs, the order of its inputs, dead letters.
 std::vector<std::string> topics_written(const processor_spec& spec);
 // Those of them that it writes on the shard and in the frame of its input: all but outputs with an outbox.
 std::vector<std::string> topics_beside(const processor_spec& spec);

@@ -112,7 +112,7 @@ std::string encode_description(const plugin::description& code) {
   out.put(code.state_version);
   out.put<uint32_t>(code.migrates_from ? 1 : 0);
   out.put(code.migrates_from.value_or(0));
-  for (const auto* names : {&code.outputs, &code.stores}) {
+  for (const auto* names : {&code.outputs, &code.stores, &code.inputs}) {
     out.put(static_cast<uint32_t>(names->size()));
     for (const std::string& name : *names) out.put(std::string_view(name));
   }
@@ -132,7 +132,7 @@ std::optional<plugin::description> decode_description(std::string_view bytes) {
   const bool does_migrate = in.get<uint32_t>() != 0;
   const auto migrates_from = in.get<uint32_t>();
   if (does_migrate) code.migrates_from = migrates_from;
-  for (auto* names : {&code.outputs, &code.stores})
+  for (auto* names : {&code.outputs, &code.stores, &code.inputs})
     for (uint32_t n = in.count(sizeof(int64_t)); n > 0 && in.ok(); --n) names->emplace_back(in.text());
   code.topology = in.text();
   code.topology_graph = in.text();
@@ -318,6 +318,7 @@ namespace {
 result<void> try_instance(processor_spec spec, std::shared_ptr<const plugin> code) {
   report(step_creating);
   deployed_processor p;
+  p.input_topics = {spec.input};
   p.output_topics.resize(code->outputs().size());
   p.spec = std::move(spec);
   p.code = std::move(code);

@@ -131,6 +131,7 @@ int32_t guest::process(const millrace_call& call, uint64_t output_bytes_target) 
   for (const millrace_record& r : std::span(records, call.record_count)) {
     out.put(r.offset);
     out.put(r.timestamp_ms);
+    out.put(r.input);
     out.put(r.key);
     out.put(r.value);
     out.put(std::span(r.headers, r.header_count));

@@ -352,6 +352,7 @@ class guest_loop {
       millrace_record r{};
       r.offset = in.get<int64_t>();
       r.timestamp_ms = in.get<int64_t>();
+      r.input = in.get<uint32_t>();
       r.key = in.bytes();
       r.value = in.bytes();
       headers_at.push_back(headers_.size());

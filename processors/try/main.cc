@@ -19,6 +19,7 @@
 #include <millrace/json.h>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "processors/host/bundled_library.h"
@@ -30,7 +31,8 @@ using millrace::harness;
 using millrace::json;
 
 constexpr const char* usage =
-    "usage: millrace processor test PROCESSOR --input FILE [--expect FILE] [--config KEY=VALUE ...] [--json] "
+    "usage: millrace processor test PROCESSOR --input [NAME=]FILE [--expect FILE] [--config KEY=VALUE ...] "
+    "[--json] "
     "[--seed N]\n"
     "                               [--partition N] [--partition-by OUTPUT=key:COUNT|OUTPUT=processor:COUNT "
     "...]\n"
@@ -46,6 +48,8 @@ constexpr const char* usage =
     "\"headers\": {..}},\n"
     "                       else the line is the value, its number the timestamp, and there is no key. - is "
     "stdin.\n"
+    "  --input NAME=FILE    for a processor with several inputs, once for each: their records are taken by "
+    "timestamp\n"
     "  --expect FILE        what must come out, in the form in which it is printed\n"
     "  --config KEY=VALUE   configuration, as in a [[processor]] table; may be given several times\n"
     "  --json               print {\"output\": .., \"key\": .., \"value\": .., \"timestamp\": .., "
@@ -66,7 +70,7 @@ constexpr const char* usage =
 
 struct arguments {
   std::string plugin;
-  std::string input;
+  std::vector<std::string> inputs;
   std::string expect;
   std::string describe;
   harness::options config;
@@ -110,7 +114,8 @@ bool parse(int argc, char** argv, arguments& into) {
     if (word == "--json") {
       into.is_json = true;
     } else if (word == "--input") {
-      if (!next(into.input)) return false;
+      if (!next(text)) return false;
+      into.inputs.push_back(text);
     } else if (word == "--expect") {
       if (!next(into.expect)) return false;
     } else if (word == "--describe") {
@@ -133,7 +138,7 @@ bool parse(int argc, char** argv, arguments& into) {
       into.plugin = word;
     }
   }
-  return !into.plugin.empty() && into.input.empty() != into.describe.empty();
+  return !into.plugin.empty() && into.inputs.empty() != into.describe.empty();
 }
 
 std::vector<std::string> lines_of(std::istream& in) {
@@ -264,20 +269,54 @@ int describe(const arguments& given) {
   return EXIT_SUCCESS;
 }
 
-int run(const arguments& given) {
+std::vector<harness::input> records_of(const std::string& file, bool is_json) {
   std::vector<harness::input> records;
-  for (const std::string& line : lines_of(given.input)) {
-    if (given.is_json && line.empty()) continue;
-    records.push_back(record_of(line, records.size(), given.is_json));
+  for (const std::string& line : lines_of(file)) {
+    if (is_json && line.empty()) continue;
+    records.push_back(record_of(line, records.size(), is_json));
   }
-  harness h(load(given.plugin, given.config), given.config, given.partition);
+  return records;
+}
+
+// How many inputs the processor has names for.
+std::uint32_t input_count(const millrace_processor* table) {
+  constexpr std::size_t bytes = offsetof(millrace_processor, inputs) + sizeof(millrace_processor::inputs);
+  return table && table->struct_size >= bytes ? table->input_count : 0;
+}
+
+// Of all inputs, the oldest first; of equal age, those of the first file.
+std::vector<harness::input> records_of(const arguments& given, const millrace_processor* table) {
+  if (input_count(table) == 0) {
+    if (given.inputs.size() > 1) throw failure("the processor has one input");
+    return records_of(given.inputs[0], given.is_json);
+  }
+  std::multimap<std::int64_t, harness::input> by_time;
+  for (const std::string& input : given.inputs) {
+    const std::size_t equals = input.find('=');
+    if (equals == std::string::npos)
+      throw failure("--input " + input + ": the processor has several inputs, so NAME=FILE is expected");
+    for (harness::input& record : records_of(input.substr(equals + 1), given.is_json)) {
+      record.from = input.substr(0, equals);
+      const std::int64_t at = record.timestamp_ms;
+      by_time.emplace(at, std::move(record));
+    }
+  }
+  std::vector<harness::input> records;
+  for (auto& [at, record] : by_time) records.push_back(std::move(record));
+  return records;
+}
+
+int run(const arguments& given) {
+  const millrace_processor* table = load(given.plugin, given.config);
+  const std::vector<harness::input> records = records_of(given, table);
+  harness h(table, given.config, given.partition);
   for (const auto& [output, route] : given.routes)
     route.is_by_key ? h.partition_by_key(output, route.partitions)
                     : h.partition_by_processor(output, route.partitions);
   h.feed_all(records, given.seed);
   for (const harness::failed& f : h.failures())
-    std::fprintf(stderr, "record %lld failed%s: %s\n", static_cast<long long>(f.offset + 1),
-                 f.is_timer ? " (a timer)" : "", f.why.c_str());
+    std::fprintf(stderr, "record %lld%s%s failed%s: %s\n", static_cast<long long>(f.offset + 1),
+                 f.from.empty() ? "" : " of ", f.from.c_str(), f.is_timer ? " (a timer)" : "", f.why.c_str());
   std::vector<std::string> lines;
   for (const harness::emitted& e : h.output()) lines.push_back(line_of(e, given));
   if (!given.expect.empty()) return compare(lines_of(given.expect), lines) ? EXIT_SUCCESS : EXIT_FAILURE;

@@ -80,6 +80,17 @@ config = { depth = 3 }
   EXPECT_EQ(c.processors[0].settings[0].second, "3");
 }
 
+TEST(config_load, several_inputs_have_names) {
+  const std::string head = "[[processor]]\nname = \"p\"\nlibrary = \"p.so\"\n";
+  config c;
+  const auto loaded = load_toml(c, head + "inputs = { l = \"a\", r = \"b\" }\n", "x.toml");
+  ASSERT_TRUE(loaded) << loaded.error().message;
+  using pairs = std::vector<std::pair<std::string, std::string>>;
+  EXPECT_EQ(c.processors[0].inputs, (pairs{{"l", "a"}, {"r", "b"}}));
+  EXPECT_EQ(error_of(head + "input = \"a\"\ninputs = { l = \"a\" }\n"),
+            "x.toml:1: processor \"p\" has input and inputs: one of them is enough");
+}
+
 TEST(config_load, an_output_is_a_topic_or_a_table_that_says_more) {
   const std::string head = "[[processor]]\nname = \"p\"\nlibrary = \"p.so\"\ninput = \"in\"\n";
   config c;

@@ -31,6 +31,7 @@ FIELD(millrace_record, key, 16);
 FIELD(millrace_record, value, 32);
 FIELD(millrace_record, headers, 48);
 FIELD(millrace_record, header_count, 56);
+FIELD(millrace_record, input, 60);
 
 FIELD(millrace_emission, struct_size, 0);
 FIELD(millrace_emission, output, 4);
@@ -110,6 +111,8 @@ FIELD(millrace_processor, migrates_from, 104);
 FIELD(millrace_processor, migrate, 112);
 FIELD(millrace_processor, topology, 120);
 FIELD(millrace_processor, topology_graph, 128);
+FIELD(millrace_processor, input_count, 136);
+FIELD(millrace_processor, inputs, 144);
 
 FIELD(millrace_migration, struct_size, 0);
 FIELD(millrace_migration, from_version, 4);

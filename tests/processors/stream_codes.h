@@ -15,8 +15,8 @@ namespace millrace::processors::kit {
 using namespace std::chrono_literals;
 
 // Under a key that is never null, as the harness's records have it when they come from another topic.
-inline auto records_of(millrace::topology& t) {
-  return t.from<millrace::raw>("in").select_key(
+inline auto records_of(millrace::topology& t, const char* input = "in") {
+  return t.from<millrace::raw>(input).select_key(
       [](const std::optional<millrace::raw>& key, const millrace::raw&) {
         return key ? std::string(key->bytes) : "<null>";
       },
@@ -88,8 +88,41 @@ inline void joined(millrace::topology& t) {
   fail_for_some(all, t.number("salt", 0));
 }
 
+// The same across two inputs.
+inline void across(millrace::topology& t) {
+  const auto text = [](const millrace::raw& value) { return std::string(value.bytes.substr(0, 20)); };
+  const auto left = records_of(t, "left");
+  const auto right = records_of(t, "right");
+  const auto table = right.map_values(text).to_table("table");
+  const auto show = [](const std::optional<std::string>& a, const std::optional<std::string>& b) {
+    return a.value_or("-") + "+" + b.value_or("-");
+  };
+  left.map_values(text)
+      .outer_join(right.map_values(text), millrace::within(20ms, millrace::grace(100ms)), "met", show)
+      .filter([](const std::string& made) { return xxh3(as_bytes(made)) % 3 == 0; })
+      .to("met");
+  left.map_values(text)
+      .left_join(table, [](const std::string& a,
+                           const std::optional<std::string>& b) { return a + "/" + b.value_or("-"); })
+      .to("enriched");
+  const auto counted = left.group_by_key().count("counts");
+  counted
+      .outer_join(table,
+                  [](const std::optional<int64_t>& n, const std::optional<std::string>& b) {
+                    return std::to_string(n.value_or(0)) + "/" + b.value_or("-");
+                  })
+      .to_stream()
+      .to("enriched");
+  fail_for_some(left, t.number("salt", 0));
+  fail_for_some(right, t.number("salt", 0));
+}
+
 struct windowed_counts_names {
   static const char* name() { return "windowed counts"; }
+  static const char* version() { return "1"; }
+};
+struct across_names {
+  static const char* name() { return "across"; }
   static const char* version() { return "1"; }
 };
 struct joined_names {

@@ -130,6 +130,35 @@ class scatterer {
   bool has_choice_;
 };
 
+// Two inputs: to each record what the other one had last.
+class weaver {
+ public:
+  explicit weaver(const millrace::setup& setup)
+      : left_(setup.input("left")),
+        last_(setup, "last"),
+        out_(setup.output("out")),
+        salt_(setup.number("salt", 0)) {}
+  void process(const millrace::record& record, millrace::context& context) {
+    const std::string value(record.value().value_or(""));
+    const bool is_left = record.is_from(left_);
+    const std::string other = last_.get(context, is_left ? "right" : "left").value_or("nothing");
+    last_.put(context, is_left ? "left" : "right", value.substr(0, 40));
+    context.emit(out_, is_left ? "left" : "right", value.substr(0, 60) + "&" + other.substr(0, 20));
+    if (is_poison(value, salt_)) throw millrace::failure("poison");
+  }
+
+ private:
+  millrace::input left_;
+  millrace::table<std::string, std::string> last_;
+  millrace::output out_;
+  int64_t salt_;
+};
+
+struct weaver_traits {
+  using type = weaver;
+  static constexpr millrace::definition shape =
+      millrace::define("weaver", "1").input("left").input("right").output("out").store("last");
+};
 struct appender_traits {
   using type = appender;
   static constexpr millrace::definition shape = millrace::define("appender", "1").output("out");
@@ -166,7 +195,9 @@ inline const code_list& all_codes() {
                              code_of<scatterer_traits>(),
                              code_of<windows_traits>(),
                              code_of_steps<windowed_counts, windowed_counts_names>(),
-                             code_of_steps<joined, joined_names>()};
+                             code_of_steps<joined, joined_names>(),
+                             code_of<weaver_traits>(),
+                             code_of_steps<across, across_names>()};
   return all;
 }
 // And what may run later.
@@ -213,14 +244,15 @@ struct topology {
   }
 };
 
-// What follows from a topic partition by partition.
-inline std::vector<std::string> derived_beside(const topology& t, const std::string& root) {
-  std::vector<std::string> found{root};
+// What follows from these topics partition by partition.
+inline std::vector<std::string> derived_beside(const topology& t, const std::vector<std::string>& roots) {
+  std::vector<std::string> found = roots;
   for (size_t i = 0; i < found.size(); ++i)
     for (const processor_spec& spec : t.deployed->specs())
-      if (spec.input == found[i])
-        for (const std::string& next : topics_beside(spec)) found.push_back(next);
-  found.erase(found.begin());
+      if (reads(spec, found[i]))
+        for (const std::string& next : topics_beside(spec))
+          if (std::ranges::find(found, next) == found.end()) found.push_back(next);
+  found.erase(found.begin(), found.begin() + static_cast<ptrdiff_t>(roots.size()));
   return found;
 }
 
@@ -236,22 +268,38 @@ void add_topics(topology& t, const deployed_processor& p, CountOf count_of) {
   }
 }
 
-inline topology random_topology(prng& random) {
+// `first` names the code of the first processor, if it is not to be left to chance.
+inline topology random_topology(prng& random, std::string_view first = {}) {
   topology t;
   const bool has_processes = random.below(12) == 0;  // which take real time to start
   t.sources = {"s0"};
   if (random.below(3) == 0) t.sources.push_back("s1");
   std::vector<std::string> inputs = t.sources;
+  std::map<std::string, int32_t> counts;  // of their partitions
+  for (const std::string& source : t.sources) counts[source] = 4;
   const uint64_t count = 1 + random.below(6);
   for (uint64_t i = 0; i < count; ++i) {
     std::shared_ptr<const plugin> code = all_codes()[static_cast<size_t>(random.below(all_codes().size()))];
+    for (const std::shared_ptr<const plugin>& known : all_codes())
+      if (i == 0 && known->name() == first) code = known;
     // Of the newest topics more often than of the others, for the sake of chains.
     const std::string input =
         random.below(2) == 0 ? inputs.back() : inputs[static_cast<size_t>(random.below(inputs.size()))];
+    std::string other;
+    for (const std::string& topic : inputs)
+      if (topic != input && counts[topic] == counts[input] && (other.empty() || random.below(2) == 0))
+        other = topic;
+    // The first one has one input, so that there is something to replay.
+    if (code->inputs().size() > 1 && (other.empty() || i == 0)) code = all_codes().front();
     processor_spec spec =
         spec_for(*code, "p" + std::to_string(i), input, {{"salt", std::to_string(random.below(100))}});
     spec.outputs.clear();
     for (const std::string& output : code->outputs()) spec.outputs[output] = spec.name + "." + output;
+    if (code->inputs().size() > 1) {
+      spec.inputs = {{"left", input}, {"right", other}};
+      if (random.below(2) == 0) std::swap(spec.inputs["left"], spec.inputs["right"]);
+      spec.input = spec.inputs.begin()->second;
+    }
     if (code->name() == "scatterer") {
       spec.partition_by["out"] = random.below(2) == 0 ? partitioning::key : partitioning::processor;
       if (spec.partition_by["out"] == partitioning::processor) spec.options["choice"] = "its own";
@@ -270,18 +318,24 @@ inline topology random_topology(prng& random) {
       code = elsewhere(code);
     }
     spec.output_compression = random.below(3) == 0 ? protocol::codec::lz4 : protocol::codec::none;
-    for (const auto& [output, topic] : spec.outputs) inputs.push_back(topic);
+    for (const auto& [output, topic] : spec.outputs) {
+      inputs.push_back(topic);
+      const bool is_beside = partitioning_of(spec, output) == partitioning::input;
+      counts[topic] = is_beside ? counts[input] : static_cast<int32_t>(1 + random.below(5));
+    }
     t.specs.push_back(spec);
     t.codes.push_back(code);
   }
   t.deployed = std::make_shared<const deployment>(deployment::assemble(t.specs, t.codes).value());
   t.roots = t.sources;
   for (const std::string& source : t.sources) t.partitions[source] = 4;
-  for (const deployed_ptr& deployed : t.deployed->processors()) {
-    const deployed_processor& p = *deployed;
-    add_topics(t, p, [&](const std::string&) { return static_cast<int32_t>(1 + random.below(5)); });
-  }
-  const size_t replayed = static_cast<size_t>(random.below(t.specs.size()));
+  for (const deployed_ptr& deployed : t.deployed->processors())
+    add_topics(t, *deployed, [&](const std::string& topic) { return counts.at(topic); });
+  const auto with_one_input = [&] {
+    const size_t chosen = static_cast<size_t>(random.below(t.specs.size()));
+    return has_several_inputs(t.specs[chosen]) ? 0 : chosen;
+  };
+  const size_t replayed = with_one_input();
   processor_spec again = t.specs[replayed];
   again.stands_for = again.name;
   again.name += ".replay";
@@ -294,7 +348,7 @@ inline topology random_topology(prng& random) {
   add_topics(t, *t.replay, as_the_first);
   t.all_specs = t.deployed->specs();
   t.all_specs.push_back(t.replay->spec);
-  const size_t shadowed = static_cast<size_t>(random.below(t.specs.size()));
+  const size_t shadowed = with_one_input();
   if (t.specs[shadowed].partition_by.empty()) {
     processor_spec beside = t.specs[shadowed];
     beside.stands_for = beside.name;
@@ -309,15 +363,52 @@ inline topology random_topology(prng& random) {
   return t;
 }
 
+// Records of one input that were taken in a row: from that offset to the one before `until`.
+struct taken_run {
+  std::string input;
+  int64_t from = 0;
+  int64_t until = 0;
+};
+
 // Everything that follows, up to where it goes to other partitions, from the records of one partition.
 struct implied {
   std::map<std::string, std::vector<seen_record>> records;                  // by topic
   std::map<std::string, std::map<std::string, std::string>> stores;         // by changelog
   std::map<std::string, std::map<int32_t, std::vector<seen_record>>> sent;  // by topic and partition
+  std::string problem;  // with the order in which somebody says to have taken its records
 };
 
+// What the processor takes, by the runs that it says: each record of each input once, in order.
+inline std::vector<millrace::harness::input> taken(const deployed_processor& p,
+                                                   const std::vector<taken_run>& order,
+                                                   std::map<std::string, std::vector<seen_record>>& records,
+                                                   std::string& problem) {
+  std::vector<millrace::harness::input> all;
+  std::map<std::string, int64_t> next;
+  for (const taken_run& run : order) {
+    const auto& from = records[p.spec.inputs.at(run.input)];
+    if (run.from != next[run.input] || run.until <= run.from ||
+        run.until > static_cast<int64_t>(from.size())) {
+      problem = fmt::format("{} says that it took {} from {} to {} when it stood at {} of {}", p.spec.name,
+                            run.input, run.from, run.until, next[run.input], from.size());
+      return all;
+    }
+    for (; next[run.input] < run.until; ++next[run.input]) {
+      const seen_record& r = from[static_cast<size_t>(next[run.input])];
+      all.push_back({r.key, r.value, r.timestamp_ms, {}, run.input});
+    }
+  }
+  for (const auto& [input, topic] : p.spec.inputs)
+    if (next[input] != static_cast<int64_t>(records[topic].size()))
+      problem = fmt::format("{} says that it took {} records of {}, which has {}", p.spec.name, next[input],
+                            topic, records[topic].size());
+  return all;
+}
+
+// `orders` are those of processors with several inputs, by name.
 inline implied failure_free(const topology& t, std::map<std::string, std::vector<seen_record>> sources,
-                            int32_t partition, uint64_t seed) {
+                            const std::map<std::string, std::vector<taken_run>>& orders, int32_t partition,
+                            uint64_t seed) {
   implied all;
   all.records = std::move(sources);
   for (const deployed_ptr& deployed : t.deployed->processors()) {
@@ -342,7 +433,13 @@ inline implied failure_free(const topology& t, std::map<std::string, std::vector
       read.erase(read.begin(), read.begin() + static_cast<ptrdiff_t>(first));
     }
     std::vector<millrace::harness::input> input;
-    for (const seen_record& r : read) input.push_back({r.key, r.value, r.timestamp_ms, {}});
+    if (has_several_inputs(p.spec)) {
+      const auto order = orders.find(p.spec.name);
+      if (order != orders.end()) input = taken(p, order->second, all.records, all.problem);
+      if (!all.problem.empty()) return all;
+    } else {
+      for (const seen_record& r : read) input.push_back({r.key, r.value, r.timestamp_ms, {}});
+    }
     // Headers are carried on by whoever reads them; these carry all or nothing.
     if (p.code->reads_headers()) {
       for (size_t i = 0; i < read.size(); ++i)
@@ -363,8 +460,10 @@ inline implied failure_free(const topology& t, std::map<std::string, std::vector
     if (!p.spec.dead_letter.empty()) {
       auto& dead = all.records[p.spec.dead_letter];
       for (const auto& f : h.failures()) {
-        seen_record r = read[static_cast<size_t>(f.offset) - first];
-        r.headers += shown_name(p.spec) + f.why + p.spec.input;
+        const std::string& topic = f.from.empty() ? p.spec.input : p.spec.inputs.at(f.from);
+        seen_record r = f.from.empty() ? read[static_cast<size_t>(f.offset) - first]
+                                       : all.records[topic][static_cast<size_t>(f.offset)];
+        r.headers += shown_name(p.spec) + f.why + topic;
         dead.push_back(r);
       }
     }
@@ -374,6 +473,72 @@ inline implied failure_free(const topology& t, std::map<std::string, std::vector
     }
   }
   return all;
+}
+
+// What outlives a life: what clients were told.
+struct outside {
+  topology what;
+  // By source and partition: value acknowledged, by offset.
+  std::map<std::pair<std::string, int32_t>, std::map<int64_t, std::string>> acked;
+  int64_t next_number = 1;
+  uint64_t derived = 0;
+  uint64_t restored = 0;
+  uint64_t snapshots = 0;
+  uint64_t changes = 0;
+  uint64_t migrations = 0;
+  uint64_t replays = 0;
+  uint64_t shadows = 0;
+  uint64_t compared = 0;  // records of shadows
+  uint64_t sent = 0;      // partitions of senders seen at targets
+  uint64_t apart = 0;     // calls that did not run on their shard
+  uint64_t turns = 0;     // of inputs of processors with several
+};
+
+// Of many runs.
+struct totals {
+  uint64_t crashes = 0;
+  uint64_t derived = 0;
+  uint64_t restored = 0;
+  uint64_t snapshots = 0;
+  uint64_t changes = 0;
+  uint64_t migrations = 0;
+  uint64_t replays = 0;
+  uint64_t shadows = 0;
+  uint64_t compared = 0;
+  uint64_t sent = 0;
+  uint64_t apart = 0;
+  uint64_t turns = 0;
+};
+
+// A partition's records as clients see them.
+inline task<std::vector<seen_record>> read_records(storage::shard_store& store,
+                                                   storage::topic_partition_id id) {
+  std::vector<seen_record> all;
+  storage::partition_log* log = store.find(id);
+  storage::read_request request;
+  request.from = log->log_start();
+  while (request.from < log->high_watermark()) {
+    const auto got = co_await store.read(*log, request);
+    if (!got) co_return all;
+    std::deque<slice> batches;
+    const auto cut = cut_into_batches(got->records, batches);
+    MR_ASSERT(cut);
+    for (const slice& batch : batches) {
+      record_block block;
+      const auto filled = block.fill(batch);
+      MR_ASSERT(filled);
+      for (const millrace_record& r : block.from(request.from.value(), true)) {
+        std::string headers;
+        for (uint32_t h = 0; h < r.header_count; ++h) {
+          const std::string name = text(r.headers[h].key);
+          if (name != "millrace.partition" && name != "millrace.offset") headers += text(r.headers[h].value);
+        }
+        all.push_back({text(r.key), text(r.value), r.timestamp_ms, headers});
+      }
+    }
+    request.from = got->next;
+  }
+  co_return all;
 }
 
 }  // namespace millrace::processors::kit

@@ -46,6 +46,12 @@ check "the steps of a topology" 0 "3 aggregate (tumbling 1min, grace 10s, on clo
   test_of "$examples/average_speed.so" --describe text
 check "the same as a graph" 0 's3 -> "speeds" [dir=both, style=dashed];' test_of "$examples/average_speed.so" --describe graph
 check "a processor that tells no steps" 1 "is not made of steps" test_of "$examples/shout.so" --describe text
+printf '%s\n' '{"key":"u","value":"Ada","timestamp":1}' >users
+printf '%s\n' '{"key":"u","value":"tea","timestamp":2}' >orders
+check "several inputs, by time" 0 'tea by Ada' \
+  test_of "$examples/order_names.so" --json --input orders=orders --input users=users
+check "several inputs need their names" 1 "the processor has several inputs, so NAME=FILE is expected" \
+  test_of "$examples/order_names.so" --json --input orders
 check "a topology, and records at once" 2 "usage:" test_of "$examples/shout.so" --describe text --input words
 check "no such file" 1 "cannot open nowhere" test_of "$examples/shout.so" --input nowhere
 check "no input" 2 "usage: millrace processor test" test_of "$examples/shout.so"

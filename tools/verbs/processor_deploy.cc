@@ -15,8 +15,8 @@ using nlohmann::json;
 struct deploy_options {
   admin_options broker;
   std::string file;
-  std::string name, library, input, on_error, dead_letter, start, isolation;
-  std::vector<std::string> outputs, config, others;
+  std::string name, library, on_error, dead_letter, start, isolation;
+  std::vector<std::string> inputs, outputs, config, others;
   bool replaces = false;
   bool is_shadow = false;
 };
@@ -30,12 +30,15 @@ result<json> definition_of(const deploy_options& options) {
   }
   for (const auto& [key, value] : {std::pair("name", &options.name),
                                    {"library", &options.library},
-                                   {"input", &options.input},
                                    {"on_error", &options.on_error},
                                    {"isolation", &options.isolation},
                                    {"dead_letter", &options.dead_letter},
                                    {"start", &options.start}})
     if (!value->empty()) definition[key] = *value;
+  if (options.inputs.size() == 1 && options.inputs[0].find('=') == std::string::npos)
+    definition["input"] = options.inputs[0];
+  else if (!options.inputs.empty())
+    MR_TRY(add_pairs(definition["inputs"], options.inputs, "--input"));
   if (!options.outputs.empty()) MR_TRY(add_pairs(definition["outputs"], options.outputs, "--output"));
   if (!options.config.empty()) MR_TRY(add_pairs(definition["config"], options.config, "--config"));
   MR_TRY(add_pairs(definition, options.others, "--set"));
@@ -83,11 +86,12 @@ void add_processor_deploy(CLI::App& processor, context& ctx) {
                     "The shared object: a path from here, an absolute one, or one in the broker's "
                     "processor.directory")
         ->type_name("PATH");
-    verb.add_option("--input", options.input, "The topic that it reads")->type_name("TOPIC");
     const auto add_list = [&](const char* flag, std::vector<std::string>& into, const char* help,
                               const char* type) {
       verb.add_option(flag, into, help)->type_name(type)->type_size(1)->allow_extra_args(false);
     };
+    add_list("--input", options.inputs,
+             "The topic that it reads; of several inputs each with its name, repeated", "TOPIC|NAME=TOPIC");
     add_list("--output", options.outputs, "A topic that it writes; may be repeated", "NAME=TOPIC");
     add_list("--config", options.config, "An option for the processor; may be repeated", "KEY=VALUE");
     verb.add_option("--on-error", options.on_error, "pause, skip, dead_letter or reject");

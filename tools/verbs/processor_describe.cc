@@ -58,9 +58,13 @@ std::string flows_of(const json& flows) {
     const json counters = f.value("counters", json::object());
     const auto records = counters.value("records_in", uint64_t{0});
     const double seconds = counters.value("busy_seconds", 0.0);
-    rows.add({std::to_string(f.value("partition", 0)), f.value("state", ""),
-              std::to_string(f.value("position", int64_t{0})), std::to_string(f.value("lag", int64_t{0})),
-              std::to_string(records), std::to_string(counters.value("records_out", uint64_t{0})),
+    std::string position;
+    for (const json& input : f.value("inputs", json::array()))
+      position += (position.empty() ? "" : ", ") + std::to_string(input.value("position", int64_t{0}));
+    if (position.empty()) position = std::to_string(f.value("position", int64_t{0}));
+    rows.add({std::to_string(f.value("partition", 0)), f.value("state", ""), position,
+              std::to_string(f.value("lag", int64_t{0})), std::to_string(records),
+              std::to_string(counters.value("records_out", uint64_t{0})),
               records == 0 ? "-" : fmt::format("{:.1f}", seconds * 1e6 / static_cast<double>(records)),
               std::to_string(counters.value("errors", uint64_t{0})),
               human_bytes(f.value("state_bytes", uint64_t{0})), f.value("why", "")});
@@ -89,7 +93,8 @@ std::string as_text(const json& p) {
   line("code",
        fmt::format("{} {} ({})", p.value("code", ""), p.value("version", ""), p.value("content_hash", "")));
   line("library", p.value("library", ""));
-  line("input", p.value("input", ""));
+  const std::string inputs = pairs_of(p.value("inputs", json::object()));
+  line(inputs.empty() ? "input" : "inputs", inputs.empty() ? p.value("input", "") : inputs);
   line("outputs", pairs_of(p.value("outputs", json::object())));
   line("config", pairs_of(p.value("config", json::object())));
   line("on_error", p.value("on_error", ""));

@@ -15,11 +15,19 @@ inline namespace sdk_v1 {
 // The compile-time description of a processor; see MILLRACE_PROCESSOR.
 class definition {
  public:
+  static constexpr std::size_t inputs_max = 16;
   static constexpr std::size_t outputs_max = 64;
   static constexpr std::size_t stores_max = 16;
 
   constexpr definition(const char* name, const char* version) : name_(name), version_(version) {}
 
+  // Declares the next of several inputs; the deployment maps its name to a topic. Without it there is one,
+  // which needs no name.
+  constexpr definition input(const char* name) const {
+    definition next = *this;
+    next.inputs_[next.input_count_++] = name;
+    return next;
+  }
   // Declares the next output. The deployment maps its name to a topic.
   constexpr definition output(const char* name) const {
     definition next = *this;
@@ -67,6 +75,8 @@ class definition {
   constexpr std::uint32_t migrates_from() const { return migrates_from_; }
   constexpr std::size_t store_count() const { return store_count_; }
   constexpr const std::array<const char*, stores_max>& stores() const { return stores_; }
+  constexpr std::size_t input_count() const { return input_count_; }
+  constexpr const std::array<const char*, inputs_max>& inputs() const { return inputs_; }
   constexpr std::size_t output_count() const { return output_count_; }
   constexpr const std::array<const char*, outputs_max>& outputs() const { return outputs_; }
 
@@ -88,6 +98,8 @@ class definition {
   bool migrates_ = false;
   std::size_t store_count_ = 0;
   std::array<const char*, stores_max> stores_{};
+  std::size_t input_count_ = 0;
+  std::array<const char*, inputs_max> inputs_{};
 };
 
 constexpr definition define(const char* name, const char* version) {

@@ -22,6 +22,7 @@
 // `seed`; run the same records under several seeds and compare.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -52,6 +53,7 @@ class harness {
     optional_bytes value;
     std::int64_t timestamp_ms = -1;
     std::vector<std::pair<std::string, optional_bytes>> headers;
+    std::string from{};  // with several inputs: which one it comes from
   };
   struct emitted {
     std::string output;
@@ -65,6 +67,7 @@ class harness {
     std::int64_t offset = 0;
     std::string why;
     bool is_timer = false;  // a timer that the record made due
+    std::string from{};     // with several inputs: the one of the record
   };
 
   // Makes an instance; throws millrace::failure, with its reason, if it does not start.
@@ -81,6 +84,7 @@ class harness {
     if (needs_timers() && !table_.timer)
       throw failure("the processor needs timers, and its table lacks timer");
     stores_.resize(table_.store_count);
+    next_offsets_.resize(std::max<std::size_t>(table_.input_count, 1));
     routes_.resize(table_.output_count);
     partition_ = partition;
     std::vector<millrace_option> all;
@@ -120,12 +124,18 @@ class harness {
     feed(input{std::move(key), std::move(value), clock_ms, {}});
   }
   void feed(const input& record) { call({&record, 1}); }
+  // The same from one of several inputs. They are processed in the order in which they are fed.
+  void feed(std::string_view from, optional_bytes key, optional_bytes value) {
+    feed(input{std::move(key), std::move(value), clock_ms, {}, std::string(from)});
+  }
 
-  // Processes them all, in calls of random length.
+  // Processes them all, in calls of random length; each has records of one input.
   void feed_all(const std::vector<input>& records, std::uint64_t seed = 1) {
     for (std::size_t at = 0; at < records.size();) {
       seed = seed * 6364136223846793005u + 1442695040888963407u;
-      const std::size_t count = std::min<std::size_t>(records.size() - at, 1 + (seed >> 33) % 7);
+      const std::size_t most = std::min<std::size_t>(records.size() - at, 1 + (seed >> 33) % 7);
+      std::size_t count = 1;
+      while (count < most && records[at + count].from == records[at].from) ++count;
       call({records.data() + at, count});
       at += count;
     }
@@ -179,10 +189,11 @@ class harness {
   const std::vector<failed>& failures() const { return failures_; }
   const std::vector<std::string>& log() const { return log_; }
   const std::map<std::string, double>& metrics() const { return metrics_; }
-  // Gives the next record that offset.
-  void start_at(std::int64_t offset) { next_offset_ = offset; }
+  // Gives the next record (of the first input) that offset.
+  void start_at(std::int64_t offset) { next_offsets_[0] = offset; }
   // Offset of the next record.
-  std::int64_t next_offset() const { return next_offset_; }
+  std::int64_t next_offset() const { return next_offsets_[0]; }
+  std::int64_t next_offset(std::string_view from) const { return next_offsets_[input_number(from)]; }
 
  private:
   // 0 partitions: by the input's number.
@@ -221,7 +232,7 @@ class harness {
         const std::int64_t before = stream_time_;
         if (records.first[i].timestamp_ms > stream_time_) stream_time_ = records.first[i].timestamp_ms;
         changes_.push_back({0, [this, before] { stream_time_ = before; }});
-        fire_timers();
+        fire_timers(records.first[i].from);
         process({records.first + i, 1});
       }
       return;
@@ -229,7 +240,7 @@ class harness {
     process(records);
   }
 
-  void fire_timers() {
+  void fire_timers(const std::string& from) {
     while (!timers_.empty() && timers_.begin()->first <= stream_time_) {
       const auto due = *timers_.begin();
       timers_.erase(timers_.begin());
@@ -244,12 +255,14 @@ class harness {
       while (changes_.size() > changed) undo_last();
       emitted_.resize(sent);
       causes_.resize(sent);
-      failures_.push_back({next_offset_, reason(status), true});
+      failures_.push_back({next_offsets_[input_number(from)], reason(status), true, from});
     }
   }
 
   // Processes all of them; those that fail are passed over.
   void process(span records) {
+    const std::size_t number = records.count > 0 ? input_number(records.first->from) : 0;
+    std::int64_t& next_offset = next_offsets_[number];
     while (records.count > 0) {
       std::vector<millrace_record> raw(records.count);
       std::vector<std::vector<millrace_header>> headers(records.count);
@@ -257,13 +270,13 @@ class harness {
         const input& r = records.first[i];
         if (table_.traits & MILLRACE_READS_HEADERS)
           for (const auto& [key, value] : r.headers) headers[i].push_back({view(key), view(value)});
-        raw[i] = {next_offset_ + static_cast<std::int64_t>(i),
+        raw[i] = {next_offset + static_cast<std::int64_t>(i),
                   r.timestamp_ms,
                   view(r.key),
                   view(r.value),
                   headers[i].data(),
                   static_cast<std::uint32_t>(headers[i].size()),
-                  0};
+                  static_cast<std::uint32_t>(number)};
       }
       inputs_ = &records;
       std::uint32_t done = 0;
@@ -296,9 +309,9 @@ class harness {
       }
       for (std::uint32_t& cause : causes_) cause = settled;
       changes_.clear();
-      if (has_failed) failures_.push_back({next_offset_ + done, reason(status), false});
+      if (has_failed) failures_.push_back({next_offset + done, reason(status), false, records.first->from});
       const std::uint32_t behind = done + (has_failed ? 1 : 0);
-      next_offset_ += behind;
+      next_offset += behind;
       records.first += behind;
       records.count -= behind;
     }
@@ -361,6 +374,14 @@ class harness {
     for (std::uint32_t i = 0; i < table_.store_count; ++i)
       if (name == table_.stores[i]) return i;
     throw failure("the processor has no store \"" + std::string(name) + "\"");
+  }
+  std::size_t input_number(std::string_view name) const {
+    if (table_.input_count == 0 && name.empty()) return 0;
+    for (std::uint32_t i = 0; i < table_.input_count; ++i)
+      if (name == table_.inputs[i]) return i;
+    throw failure(name.empty()
+                      ? std::string("the processor has several inputs: say which one a record is from")
+                      : "the processor has no input \"" + std::string(name) + "\"");
   }
   std::size_t output_number(std::string_view name) const {
     for (std::uint32_t i = 0; i < table_.output_count; ++i)
@@ -479,7 +500,7 @@ class harness {
   const span* inputs_ = nullptr;
   std::string why_;
 
-  std::int64_t next_offset_ = 0;
+  std::vector<std::int64_t> next_offsets_;  // by input
   std::int64_t stream_time_ = INT64_MIN;
   std::vector<content> stores_;
   std::vector<route> routes_;  // by output

@@ -42,6 +42,9 @@
 // each entry once, before the next record, and changes what has to be changed. All of that counts together,
 // or none.
 //
+// One with .input("orders").input("users") in its definition gets records of several topics, one after
+// another: record.is_from(setup.input("users")).
+//
 // Header-only over the C contract, without a variable of its own; compiled with -fvisibility=hidden, two
 // versions of one processor live side by side in a broker.
 #pragma once
@@ -155,6 +158,11 @@ class setup {
   }
 
   // Throws if the definition does not declare it.
+  millrace::input input(std::string_view name) const {
+    for (std::size_t i = 0; i < shape_->input_count(); ++i)
+      if (name == shape_->inputs()[i]) return millrace::input(static_cast<std::uint32_t>(i));
+    throw failure("the definition declares no input \"" + std::string(name) + "\"");
+  }
   millrace::output output(std::string_view name) const {
     for (std::size_t i = 0; i < shape_->output_count(); ++i)
       if (name == shape_->outputs()[i]) return millrace::output(static_cast<std::uint32_t>(i));
@@ -512,6 +520,9 @@ const millrace_processor processor_adapter<Traits>::table_ = {
     migrates ? &processor_adapter::migrate : nullptr,
     nullptr,
     nullptr,
+    static_cast<std::uint32_t>(Traits::shape.input_count()),
+    0,
+    Traits::shape.inputs().data(),
 };
 
 }  // namespace sdk_v1

@@ -83,12 +83,27 @@ class header_list {
   std::size_t count_;
 };
 
+// One of several declared inputs; get it from setup::input() once, in the constructor.
+class input {
+ public:
+  input() = default;
+
+ private:
+  friend class setup;
+  friend class record;
+  explicit input(std::uint32_t index) noexcept : index_(index) {}
+  std::uint32_t index_ = UINT32_MAX;  // none: no record comes from it
+};
+
 // One input record. A view: valid inside process() only.
 class record {
  public:
   explicit record(const millrace_record& raw) noexcept : raw_(&raw) {}
 
   std::int64_t offset() const noexcept { return raw_->offset; }
+  // With several inputs: which one it comes from, and that one's number in the definition (else 0).
+  bool is_from(input which) const noexcept { return raw_->input == which.index_; }
+  std::uint32_t input_number() const noexcept { return raw_->input; }
   // Milliseconds since the Unix epoch; -1 if the producer gave none.
   std::int64_t timestamp_ms() const noexcept { return raw_->timestamp_ms; }
   maybe_bytes key() const noexcept { return detail::from_abi(raw_->key); }

@@ -31,6 +31,8 @@
 // .to("by-road"), deployed with partition_by = "key", and a processor on that topic. Where all records of a
 // key are in one partition all the same, .group_by(f, millrace::within_partition), or select_key() likewise,
 // says so.
+//
+// With several from() the processor has several inputs, and streams of different topics can be joined.
 #pragma once
 
 #include "grouped.h"

@@ -9,9 +9,9 @@
 // waits for partners until the stream time is more than the window and the grace behind it. One that comes
 // later than that is late, and counted as `<name>.late`: it meets who still waits, and does not wait itself.
 //
-// Three stores: `<name>-left` and `<name>-right`, by key first (timestamp, offset, number of the record among
-// those that an input record has led to), whose values are the timestamp (8), 1 if it has met somebody (1)
-// and the value; and `<name>-calendar`.
+// Three stores: `<name>-left` and `<name>-right`, by key first (timestamp, offset, number of the input (1
+// byte) and of the record among those that an input record has led to (3 bytes)), whose values are the
+// timestamp (8), 1 if it has met somebody (1) and the value; and `<name>-calendar`.
 #pragma once
 
 #include <algorithm>

@@ -233,7 +233,7 @@ template <class K, class V>
 stream<K, V> topology::from(const std::string& topic) {
   detail::place<K, V> at{this, std::make_shared<detail::port<K, V>>(),
                          add_step({"from", topic, {}, {}, true}), false};
-  set_source([out = at.from](const record& one, const detail::moment& when) {
+  add_input(topic, [out = at.from](const record& one, const detail::moment& when) {
     out->push(detail::nullable<K>::decode(one.key(), "key"),
               detail::nullable<V>::decode(one.value(), "value"), when);
   });

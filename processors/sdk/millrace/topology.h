@@ -32,6 +32,10 @@ class stream;
 
 namespace detail {
 
+// A record that needs a number among those that an input record has led to has this many bits for it; those
+// above are the input's.
+constexpr std::uint32_t number_bits = 24;
+
 // What one input record has led to so far.
 struct work {
   context* ctx;
@@ -78,9 +82,10 @@ class topology {
   topology(const topology&) = delete;
   topology& operator=(const topology&) = delete;
 
-  // The input: records whose keys are K and values V, in serde's terms; std::optional<T> where they may be
-  // null. The topic itself is what the deployment says; `topic` is for people. Once only, since a processor
-  // has one input topic. Without K the keys are any bytes, or none. Defined in stream_steps.h.
+  // An input: records whose keys are K and values V, in serde's terms; std::optional<T> where they may be
+  // null. The topic itself is what the deployment says. If there are several, `topic` is the name that it
+  // maps to a topic (a-z A-Z 0-9 . _ -), and partitions with the same number are processed together. Without
+  // K the keys are any bytes, or none. Defined in stream_steps.h.
   template <class K, class V>
   stream<K, V> from(const std::string& topic);
   template <class V>
@@ -175,12 +180,15 @@ class topology {
   // The steps look at the stream time; `due` is what it brings up.
   void add_due_work(detail::due_work due) { due_.push_back(std::move(due)); }
   bool keeps_headers() const { return keeps_headers_; }
+  const std::deque<std::string>& inputs() const { return inputs_; }
   const std::deque<std::string>& outputs() const { return outputs_; }
   const std::deque<std::string>& stores() const { return stores_; }
 
   // The same as a processor's definition. Its texts live as long as the topology.
   definition shape() const {
     definition all(name_.c_str(), version_.c_str());
+    if (inputs_.size() > 1)
+      for (const std::string& name : inputs_) all = all.input(name.c_str());
     for (const std::string& name : outputs_) all = all.output(name.c_str());
     for (const std::string& name : stores_) all = all.store(name.c_str());
     if (!due_.empty()) all = all.timers();
@@ -188,23 +196,34 @@ class topology {
     return all.state_version(state_version_).deterministic();
   }
 
-  static constexpr const char* depends_on_options = "the topology's outputs or stores depend on its options";
+  static constexpr const char* depends_on_options =
+      "the topology's inputs, outputs or stores depend on its options";
 
   // What happens for one input record: first what time brings up, then the record itself.
   void run(const record& one, context& ctx) {
     detail::work all{&ctx, &one, ctx.stream_time_ms().value_or(INT64_MIN)};
+    all.number = one.input_number() << detail::number_bits;  // offsets of different inputs may be equal
     if (!due_.empty()) {
       if (one.timestamp_ms() < 0) throw failure("the record has no timestamp");
       // Time has not moved since something was due, unless the record carries it.
       if (one.timestamp_ms() == all.stream_time_ms)
         for (const detail::due_work& due : due_) due(all, detail::due_bytes_max);
     }
-    source_(one, detail::moment{&all, one.timestamp_ms(), true});
+    if (one.input_number() >= sources_.size()) throw failure("the record is from an input that is none");
+    sources_[one.input_number()](one, detail::moment{&all, one.timestamp_ms(), true});
   }
-  bool has_source() const { return static_cast<bool>(source_); }
+  bool has_source() const { return !sources_.empty(); }
+  // The only input.
   void set_source(std::function<void(const record&, const detail::moment&)> source) {
-    if (source_) throw failure("a topology has one from(): a processor has one input topic");
-    source_ = std::move(source);
+    add_input("input", std::move(source));
+  }
+  void add_input(const std::string& name, std::function<void(const record&, const detail::moment&)> source) {
+    for (const std::string& known : inputs_)
+      if (known == name)
+        throw failure("two from() of \"" + name + "\": one stream may have several steps behind it");
+    if (inputs_.size() == definition::inputs_max) throw failure("a topology has at most 16 inputs");
+    inputs_.push_back(name);
+    sources_.push_back(std::move(source));
   }
 
  private:
@@ -232,11 +251,12 @@ class topology {
   const setup* from_;
   std::uint32_t state_version_ = 1;
   bool keeps_headers_ = false;
+  std::deque<std::string> inputs_;
   std::deque<std::string> outputs_;  // in place for good: the definition points to them
   std::deque<std::string> stores_;
   std::vector<step> steps_;
   std::vector<detail::due_work> due_;
-  std::function<void(const record&, const detail::moment&)> source_;
+  std::vector<std::function<void(const record&, const detail::moment&)>> sources_;  // by input
 };
 
 namespace detail {
@@ -249,7 +269,8 @@ class topology_processor {
       : steps_(std::make_unique<topology>(Traits::name(), Traits::version(), &from)) {
     Traits::build(*steps_);
     const topology& declared = Traits::declared();
-    if (steps_->outputs() != declared.outputs() || steps_->stores() != declared.stores())
+    if (steps_->inputs() != declared.inputs() || steps_->outputs() != declared.outputs() ||
+        steps_->stores() != declared.stores())
       throw failure(topology::depends_on_options);
     if (!steps_->has_source()) throw failure("the topology has no from()");
   }
@@ -269,6 +290,7 @@ const millrace_processor* topology_table() {
   static const millrace_processor table = [] {
     const definition shape = Traits::declared().shape();
     millrace_processor made = *processor_adapter<Traits>::table();
+    static const auto inputs = shape.inputs();
     static const auto outputs = shape.outputs();
     static const auto stores = shape.stores();
     static const std::string text = Traits::declared().describe();
@@ -280,6 +302,8 @@ const millrace_processor* topology_table() {
     made.needs = shape.needs();
     made.traits = shape.traits();
     made.state_version = shape.state_version();
+    made.input_count = static_cast<std::uint32_t>(shape.input_count());
+    made.inputs = inputs.data();
     made.output_count = static_cast<std::uint32_t>(shape.output_count());
     made.outputs = outputs.data();
     made.store_count = static_cast<std::uint32_t>(shape.store_count());
