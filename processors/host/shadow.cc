@@ -57,6 +57,7 @@ void shard_host::begin_shadow(flow& f) {
                                 f.processor.spec.stands_for, f.processor.spec.state_bytes_max));
   }
   f.health = flow_state::restoring;
+  f.is_restoring = true;
   gate_.spawn(migrate_shadow(pointer_to(f), live->state->version().value_or(0), std::move(live_ends)));
 }
 

@@ -166,6 +166,7 @@ void shard_host::try_start(flow& f) {
   if (auto why = unfit_target(f, *input)) return pause(f, std::move(*why));
   if (f.processor.spec.start.from == start_position::kind::time && !has_positions(f)) {
     f.health = flow_state::restoring;
+    f.is_restoring = true;  // from now on, not from when the coroutine begins: adopt() waits for it
     gate_.spawn(find_start(pointer_to(f)));
     return;
   }
@@ -185,6 +186,7 @@ void shard_host::try_start(flow& f) {
     return begin_processing(f, std::nullopt);
   }
   f.health = flow_state::restoring;
+  f.is_restoring = true;
   gate_.spawn(restore(pointer_to(f)));
 }
 
