@@ -108,6 +108,7 @@ task<bool> life::open() {
   options.config_of = [](const storage::topic_metadata&) {
     storage::partition_config config;
     config.segment_bytes = 512 * 1024;
+    config.retention_ms = -1;  // its records are of long ago
     return config;
   };
   auto dir = co_await storage::data_dir::open(std::move(options));
