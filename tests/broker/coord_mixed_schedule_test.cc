@@ -157,7 +157,8 @@ class client {
     } else if (sync_) {
       if (sync_->has_answer()) on_synced();
     } else if (!is_inside_ || (divided_ != 0 && divided_ != world_.topics.find("t")->partitions)) {
-      send_join();  // a leader looks after the topics
+      rejoin();  // as a leader does that sees that the topic has grown
+      send_join();
     } else if (classic_beat_) {
       if (classic_beat_->has_answer()) on_classic_beat();
     } else {
