@@ -37,6 +37,7 @@ struct configured {
   std::string name;
   topology steps;
   definition shape{"", ""};
+  std::array<const char*, definition::inputs_max> inputs{};
   std::array<const char*, definition::outputs_max> outputs{};
   std::array<const char*, definition::stores_max> stores{};
   std::string text;
@@ -88,6 +89,7 @@ struct traits {
 configured::configured(const options& all) : name(name_of(all)), steps(name.c_str(), version, nullptr) {
   build(steps, all);
   shape = steps.shape();
+  inputs = shape.inputs();
   outputs = shape.outputs();
   stores = shape.stores();
   text = steps.describe();
@@ -98,6 +100,8 @@ configured::configured(const options& all) : name(name_of(all)), steps(name.c_st
   table.needs = shape.needs();
   table.traits = shape.traits();
   table.state_version = shape.state_version();
+  table.input_count = static_cast<std::uint32_t>(shape.input_count());
+  table.inputs = inputs.data();
   table.output_count = static_cast<std::uint32_t>(shape.output_count());
   table.outputs = outputs.data();
   table.store_count = static_cast<std::uint32_t>(shape.store_count());

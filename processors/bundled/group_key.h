@@ -1,16 +1,13 @@
-// group_key: what records are grouped by, in aggregate and alert.
+// group_key: what records are grouped by, in aggregate and alert: a text.
 //
-//   key = "road"                 an expression; without it the key of the Kafka record
-//   within_partition = true      needed with `key`: says that records of one key are in one partition
+//   key, within_partition        record_key.h
 //   key_name = "road"            what results call it, "key" if not given
 #pragma once
 
 #include <optional>
 #include <string>
-#include <vector>
 
-#include "processors/bundled/expression.h"
-#include "processors/bundled/settings.h"
+#include "processors/bundled/record_key.h"
 
 namespace millrace::bundled {
 
@@ -20,10 +17,10 @@ class group_key {
   // Nothing if there is none. Throws if it is no text.
   std::optional<std::string> of(const row& one) const;
   const std::string& name() const { return name_; }
-  std::string describe() const { return by_.empty() ? "key of the record" : by_[0].text(); }
+  std::string describe() const { return by_.describe(); }
 
  private:
-  std::vector<expression> by_;  // one or none
+  record_key by_;
   std::string name_;
 };
 

@@ -19,6 +19,7 @@ void build_map(topology& t, settings& from);
 void build_clean(topology& t, settings& from);
 void build_aggregate(topology& t, settings& from);
 void build_alert(topology& t, settings& from);
+void build_enrich(topology& t, settings& from);
 void build_route(topology& t, settings& from);
 void build_sample(topology& t, settings& from);
 

@@ -33,31 +33,35 @@ json typed(std::string_view text, field_type type) {
   return {};
 }
 
-reader::reader(settings& from) : is_csv_(from.choice("format", {"json", "csv"}) == "csv") {
-  const std::vector<std::string> columns = from.list("columns");
-  const std::string separator = from.text("separator").value_or(",");
+reader::reader(settings& from, const std::string& prefix)
+    : is_csv_(from.choice(prefix + "format", {"json", "csv"}) == "csv") {
+  const std::string columns_key = prefix + "columns";
+  const std::string separator_key = prefix + "separator";
+  const std::vector<std::string> columns = from.list(columns_key);
+  const std::string separator = from.text(separator_key).value_or(",");
   if (!is_csv_) {
-    for (const char* key : {"columns", "separator"})
-      if (from.text(key)) from.refuse(key, "it goes with format = \"csv\"");
+    for (const std::string& key : {columns_key, separator_key})
+      if (from.text(key)) from.refuse(key, "it goes with " + prefix + "format = \"csv\"");
     return;
   }
   for (const std::string& text : columns) {
     const std::size_t colon = text.rfind(':');
     const std::string name(trimmed(text.substr(0, colon)));
-    if (name.empty()) from.refuse("columns", "a column has no name");
+    if (name.empty()) from.refuse(columns_key, "a column has no name");
     for (const column& known : columns_)
-      if (known.name == name) from.refuse("columns", "there are two columns " + name);
+      if (known.name == name) from.refuse(columns_key, "there are two columns " + name);
     const field_type type =
         colon == std::string::npos
             ? field_type::text
-            : parse_type(from, "columns", trimmed(std::string_view(text).substr(colon + 1)));
+            : parse_type(from, columns_key, trimmed(std::string_view(text).substr(colon + 1)));
     columns_.push_back({name, type});
   }
   if (columns_.empty())
-    from.refuse("columns",
-                "with format = \"csv\" the names of the columns are expected: \"road, speed:number\"");
+    from.refuse(columns_key, "with " + prefix +
+                                 "format = \"csv\" the names of the columns are expected: \"road, "
+                                 "speed:number\"");
   if (separator != "tab" && (separator.size() != 1 || separator == "\"" || separator == "\n"))
-    from.refuse("separator", "one character or \"tab\" is expected");
+    from.refuse(separator_key, "one character or \"tab\" is expected");
   separator_ = separator == "tab" ? '\t' : separator[0];
 }
 

@@ -1,9 +1,11 @@
 // reader: what a bundled processor makes of a record: a JSON object.
 //
 //   format = "json"                       the default: the value is a JSON object
-//   format = "csv"                        the value is one line of CSV (RFC 4180), and the columns are its
+//   format = "csv"                        the value is one line of CSV (RFC 4180); the columns are its
 //   members columns = "road, speed:number"        their names, each with a type: text (the default), number,
-//   whole, boolean separator = ";"                       one character, "," by default; "tab"
+//   whole,
+//                                         boolean
+//   separator = ";"                       one character, "," by default; "tab"
 //
 // An empty column of another type than text is missing, an empty text is one.
 #pragma once
@@ -27,7 +29,8 @@ json typed(std::string_view text, field_type type);
 
 class reader {
  public:
-  explicit reader(settings& from);
+  // `prefix` stands before the names of the options: "table.".
+  explicit reader(settings& from, const std::string& prefix = "");
   // Throws millrace::failure with the reason if the value is nothing of the kind.
   json read(const record& one) const;
 

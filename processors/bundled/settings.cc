@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <iterator>
 #include <millrace/windows.h>
 
 namespace millrace::bundled {
@@ -163,14 +164,11 @@ std::vector<std::pair<std::string, std::string>> settings::table(std::string_vie
 void settings::finish() const {
   for (const auto& [key, value] : all_) {
     if (asked_.count(key) > 0) continue;
-    std::vector<std::string> there(asked_.begin(), asked_.end());
+    std::vector<std::string> there;
+    std::copy_if(asked_.begin(), asked_.end(), std::back_inserter(there), [&](const std::string& known) {
+      return tables_.count(known.substr(0, known.find('.'))) == 0;
+    });
     for (const std::string& name : tables_) there.push_back(name + ".NAME");
-    there.erase(std::remove_if(there.begin(), there.end(),
-                               [&](const std::string& known) {
-                                 return known.find('.') != std::string::npos &&
-                                        known.find(".NAME") == std::string::npos;
-                               }),
-                there.end());
     refuse(key, "there is no such key; there are " + joined(there));
   }
 }

@@ -6,6 +6,7 @@
 set -euo pipefail
 millrace=$(realpath "$1") root=$(realpath "$2")
 cd "$root/configs/processors"
+shopt -s nullglob
 failed=0
 check() {  # check WHAT COMMAND...
   local what=$1 said
@@ -22,10 +23,16 @@ PY
 }
 for config in *.toml; do
   name=${config%.toml}
-  tried=("$millrace" processor test "$config" --json --input "$name.in.jsonl" --expect "$name.out.jsonl")
+  # Of several inputs each has a file: NAME.INPUT.in.jsonl.
+  inputs=("$name"{,.*}.in.json[l]) given=()
+  for file in "${inputs[@]}"; do
+    input=${file%.in.jsonl} input=${input#"$name"} input=${input#.}
+    given+=(--input "${input:+$input=}$file")
+  done
+  tried=("$millrace" processor test "$config" --json "${given[@]}" --expect "$name.out.jsonl")
   check "$name" "${tried[@]}"
   check "$name, cut otherwise" "${tried[@]}" --seed 12
-  for file in "$config" "$name.in.jsonl" "$name.out.jsonl"; do check "$file is in the documentation" shows "$file"; done
+  for file in "$config" "${inputs[@]}" "$name.out.jsonl"; do check "$file is in the documentation" shows "$file"; done
 done
 steps=$("$millrace" processor test filter.toml --describe text)
 check "its steps" grep -q 'filter (speed > 100' <<<"$steps"
