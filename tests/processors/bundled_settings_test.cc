@@ -120,4 +120,21 @@ TEST(bundled_settings, of_alert) {
        {{{"key_name", "limit"}}, "results have a member of that name already"}});
 }
 
+TEST(bundled_settings, of_enrich) {
+  expect_refused(
+      {{"processor", "enrich"}, {"fields.a", "b"}},
+      {{{{"fields.a", "(none)"}}, "config.fields: a table of NAME = \"expression on the table's entry\""},
+       {{{"under", "a"}}, "config.under = \"a\": fields has one of that name already"},
+       {{{"under", ""}}, "a name is expected"},
+       {{{"missing", "lose"}}, "keep or drop or fail is expected"},
+       {{{"key", "road"}},
+        "config.key = \"road\": records must be in the partition that has their entry of the table"},
+       {{{"key_name", "road"}},
+        "there is no such key; there are columns, format, key, missing, processor, "
+        "separator, table.columns, table.format, table.separator, under, "
+        "within_partition, fields.NAME"},
+       {{{"table.separator", ";"}}, "config.table.separator = \";\": it goes with table.format = \"csv\""},
+       {{{"table.format", "csv"}}, "config.table.columns: with table.format = \"csv\" the names"}});
+}
+
 }  // namespace
