@@ -107,7 +107,6 @@ struct io_op {
   // From here on the backend's own: links and scratch that must live as long as the operation.
   io_op* next = nullptr;
   io_op* previous = nullptr;
-  uint32_t phase = 0;   // for operations of several steps
   uint64_t cookie = 0;  // of the recording
   msghdr message{};
 

@@ -41,10 +41,9 @@ constexpr key_spec table[] = {
      "Memory for recent batches, all shards together."},
     {"storage.wal.file.bytes", int64, "67108864", "[1048576,...,134217728]",
      "Size of one write-ahead log file."},
-    {"commit.delay.max.us", int64, "0", "[0,...,500]",
-     "How long a commit may wait for more requests, when more than 2,000 a second carry fewer than four each "
-     "and "
-     "waiting brings company. 0: never."},
+    {"commit.delay.max.us", int64, "200", "[0,...,500]",
+     "How long a commit may wait for more requests of clients that keep several on the way, while they keep "
+     "coming and waiting pays. 0: never."},
     {"storage.direct", boolean, "true", "",
      "Write the log around the page cache (O_DIRECT) where the file system can."},
 

@@ -47,17 +47,16 @@ constexpr uint64_t wake_tag = 1;
 constexpr uint64_t ignored_tag = 2;
 constexpr uint64_t nop_tag = 3;
 
-// io_op::phase of a write: what its next completion means.
-constexpr uint32_t phase_last = 0;
-constexpr uint32_t phase_then_sync = 1;
-
 // File helpers, started when needed. Usually one is enough: the operations that go there are rare. A clean
 // stop syncs thousands of directories, and side by side those share the file system's commits.
 constexpr size_t file_threads = 8;
+// One commit of the log is in flight at a time, and nothing may hold it up.
+constexpr size_t commit_threads = 1;
 
 }  // namespace
 
-uring_backend::uring_backend(dsync_by dsync) : kernel_backend(file_threads, 0, 0), dsync_(dsync) {}
+uring_backend::uring_backend(dsync_by dsync)
+    : kernel_backend(file_threads, commit_threads, 0), dsync_(dsync) {}
 
 result<std::unique_ptr<uring_backend>> uring_backend::create(dsync_by dsync) {
   std::unique_ptr<uring_backend> made(new uring_backend(dsync));
@@ -160,10 +159,10 @@ void uring_backend::submit(io_op& op) {
       return;
     }
     case io_kind::write: {
-      op.phase = (op.flags & write_dsync) && dsync_ == dsync_by::fdatasync ? phase_then_sync : phase_last;
-      const int flags = (op.flags & write_dsync) && op.phase == phase_last ? RWF_DSYNC : 0;
+      const bool is_durable = (op.flags & write_dsync) != 0;
+      if (is_durable && dsync_ == dsync_by::thread) return submit_to_commit_pool(op);
       io_uring_sqe& sqe = next_sqe();
-      io_uring_prep_writev2(&sqe, op.fd, op.vectors, op.vector_count, op.at, flags);
+      io_uring_prep_writev2(&sqe, op.fd, op.vectors, op.vector_count, op.at, is_durable ? RWF_DSYNC : 0);
       io_uring_sqe_set_data(&sqe, &op);
       return;
     }
@@ -259,15 +258,6 @@ void uring_backend::cancel(io_op& op) {
 }
 
 void uring_backend::finish(io_op& op, int64_t result, op_list& done) noexcept {
-  if (op.kind == io_kind::write && op.phase == phase_then_sync && result > 0) {
-    op.phase = phase_last;
-    op.result = result;
-    unsynced_.push(op);
-    return;
-  }
-  if (op.kind == io_kind::write && op.phase == phase_last && (op.flags & write_dsync) &&
-      dsync_ == dsync_by::fdatasync && result >= 0)
-    result = op.result;  // the sync succeeded; what counts is how much was written
   if (op.kind == io_kind::connect) {
     if (result < 0) {
       close_now(op.fd);
@@ -304,7 +294,6 @@ void uring_backend::turn(std::optional<nanoseconds> wait, op_list& done) {
   const bool may_wait = done.empty() && (!wait || wait->count() > 0);
   enter(may_wait ? 1 : 0, wait);
   reap(done);
-  while (io_op* written = unsynced_.pop()) prepare_sync(*written, true);
   take_from_pool(done);
 }
 

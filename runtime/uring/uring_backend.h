@@ -10,11 +10,11 @@
 // one helper thread: the kernel would hand them to a worker of its own anyway, and truncation and
 // listing have no ring operation on the kernels we support.
 //
-// A write with dsync is a plain write followed by fdatasync, not RWF_DSYNC. The kernel finishes an
-// asynchronous direct RWF_DSYNC write, unless the disk takes forced-unit-access writes, on a worker
-// bound to the core that took the interrupt; with that core busy it waits for a scheduler tick or two,
-// 4 to 8 ms at HZ=250 where the write itself takes 0.1 (docs/wal-spike.md). The two steps cost no more
-// and do not have that trap.
+// A write with dsync is a thread's that waits in pwritev2(RWF_DSYNC). The kernel finishes an asynchronous one,
+// unless the disk takes forced-unit-access writes, on a worker bound to the core that took the interrupt; with
+// that core busy it waits for a scheduler tick or two, 4 to 8 ms at HZ=250 where the write itself takes 0.1. A
+// write and then fdatasync on the ring has no such trap, but comes back to the loop in between, which may be
+// busy, and hands the sync to a worker all the same (docs/wal-spike.md).
 #pragma once
 
 #include <cstdint>
@@ -28,11 +28,11 @@ namespace millrace::runtime {
 
 class uring_backend final : public kernel_backend {
  public:
-  // How writes with dsync are done; see above. `flag` is there to be measured.
-  enum class dsync_by { fdatasync, flag };
+  // How writes with dsync are done; see above. `flag` (the ring's) is there to be measured.
+  enum class dsync_by { thread, flag };
 
   // A ring for the calling thread; the error says what the kernel answered.
-  static result<std::unique_ptr<uring_backend>> create(dsync_by dsync = dsync_by::fdatasync);
+  static result<std::unique_ptr<uring_backend>> create(dsync_by dsync = dsync_by::thread);
   ~uring_backend() override;
 
   std::string_view name() const noexcept override { return "io_uring"; }
@@ -62,7 +62,6 @@ class uring_backend final : public kernel_backend {
   const dsync_by dsync_;
   unsigned enter_flags_ = 0;
   op_list failed_early_;  // what never reached the kernel
-  op_list unsynced_;      // dsync writes whose sync is to be submitted
   bool watching_wake_fd_ = false;
 };
 

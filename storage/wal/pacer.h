@@ -1,86 +1,79 @@
 // pacer: whether the next commit had better wait for company.
 //
-// Normally a commit waits for nothing: while one is on its way the next gathers, so the disk's own speed sets
-// the batching. On a very quick disk, or with clients that come one by one, this can mean thousands of
-// commits a second with a request or two in each, and all the CPU goes into commits. Then, and only then, the
-// next one waits a little, at most until four requests are in it.
+// While a commit is on its way the next gathers, so the disk's own speed sets the batching. Clients that keep a
+// few requests on the way each send them one after another, a few ten microseconds apart, once they are
+// answered: a commit that leaves with the first of them leaves the others to the next one, and most commits
+// carry one request where they could carry several, at the same cost each. So a commit whose clients are seen
+// to be about to send more waits for them: until as many are in it as were waiting together lately, and only
+// while they keep coming, each within `gap` of the one before.
 //
-// Waiting must pay. A single client that waits for each answer gains nothing from it, so when waits bring no
-// company the pacer gives up, for longer each time, and tries again later.
+// Waiting must pay. A client with one request at a time is alone in what was seen, and never waited for. When
+// waits bring less than one request each, as with many clients at random moments, the pacer gives up, for longer each
+// time, and tries again later.
 //
-// Pure bookkeeping: the writer tells it what happened and asks how long to wait.
+// Pure bookkeeping: the writer tells it what happened and asks for how many to wait.
 #pragma once
 
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
 
-#include "runtime/clock.h"
-
 namespace millrace::storage::wal {
 
 class pacer {
  public:
   using nanoseconds = std::chrono::nanoseconds;
-  using time_point = runtime::time_point;
 
-  static constexpr uint32_t requests_enough = 4;
-  static constexpr uint64_t busy_per_second = 2000;
-  static constexpr nanoseconds window = std::chrono::milliseconds(50);
-  static constexpr nanoseconds pause_min = std::chrono::milliseconds(500);
-  static constexpr nanoseconds pause_max = std::chrono::seconds(30);
+  // The cost of a commit is well shared among so many.
+  static constexpr uint32_t requests_enough = 8;
+  // Longer than a client takes to send its next batch of 16 KiB.
+  static constexpr nanoseconds gap = std::chrono::microseconds(40);
+  // Commits after which it is judged whether waiting pays; and for how many such rounds it then rests.
+  static constexpr uint32_t round_commits = 32;
+  static constexpr uint32_t rest_rounds_min = 4;
+  static constexpr uint32_t rest_rounds_max = 1024;
 
+  // `delay_max`: the longest that a commit waits; 0: none ever does.
   explicit pacer(nanoseconds delay_max) : delay_max_(delay_max) {}
 
-  // How long a frame with so many requests may wait for more.
-  nanoseconds delay_for(uint32_t requests) const noexcept {
-    return is_waiting_ && requests < requests_enough ? delay_max_ : nanoseconds(0);
+  nanoseconds delay_max() const noexcept { return delay_max_; }
+  // A commit with fewer requests than this had better wait; 0: none.
+  uint32_t requests_wanted() const noexcept {
+    if (delay_max_.count() == 0 || rest_ > 0) return 0;
+    const uint32_t together = std::max(most_waiting_, most_waiting_before_);
+    return together > 1 ? std::min(together, requests_enough) : 0;
   }
-
-  // A frame has waited; `gained` requests came meanwhile.
+  // A commit has waited; `gained` requests came meanwhile.
   void waited(uint32_t gained) noexcept {
     ++waits_;
     gained_ += gained;
   }
-
-  // A frame with so many requests is durable.
-  void committed(time_point now, uint32_t requests) noexcept {
-    if (delay_max_.count() == 0) return;
-    ++commits_;
-    requests_ += requests;
-    const nanoseconds passed = now - window_begin_;
-    if (passed < window) return;
-    // A window that idle time has stretched says nothing of how quick commits follow each other.
-    const auto per_second = [passed](uint64_t n) {
-      return n * 1'000'000'000 / static_cast<uint64_t>(passed.count());
-    };
-    if (is_waiting_) {
-      // Waiting itself lowers the number of commits, so now the requests tell whether there are many.
-      const bool pays = gained_ >= waits_;
-      if (!pays && waits_ > 0) {
-        pause_until_ = now + pause_;
-        pause_ = std::min(pause_ * 2, pause_max);
-      }
-      if (pays) pause_ = pause_min;
-      is_waiting_ = pays && per_second(requests_) > busy_per_second;
-    } else {
-      is_waiting_ = now >= pause_until_ && per_second(commits_) > busy_per_second &&
-                    requests_ < requests_enough * commits_;
+  // A commit is durable; so many requests were waiting for it and for those behind it.
+  void committed(uint32_t waiting) noexcept {
+    most_waiting_ = std::max(most_waiting_, waiting);
+    if (++commits_ < round_commits) return;
+    if (rest_ > 0) {
+      --rest_;
+    } else if (waits_ > 0 && gained_ < waits_) {
+      rest_ = next_rest_;
+      next_rest_ = std::min(next_rest_ * 2, rest_rounds_max);
+    } else if (waits_ > 0) {
+      next_rest_ = rest_rounds_min;
     }
-    window_begin_ = now;
-    commits_ = requests_ = waits_ = gained_ = 0;
+    most_waiting_before_ = most_waiting_;
+    most_waiting_ = commits_ = waits_ = gained_ = 0;
   }
 
  private:
   nanoseconds delay_max_;
-  bool is_waiting_ = false;
-  time_point window_begin_{};
-  time_point pause_until_{};
-  nanoseconds pause_ = pause_min;
-  uint64_t commits_ = 0;
-  uint64_t requests_ = 0;
-  uint64_t waits_ = 0;
-  uint64_t gained_ = 0;
+  // Of this round and of the one before: what was seen long ago must not be waited for.
+  uint32_t most_waiting_ = 0;
+  uint32_t most_waiting_before_ = 0;
+  uint32_t commits_ = 0;
+  uint32_t waits_ = 0;
+  uint32_t gained_ = 0;
+  uint32_t rest_ = 0;
+  uint32_t next_rest_ = rest_rounds_min;
 };
 
 }  // namespace millrace::storage::wal

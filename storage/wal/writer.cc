@@ -1,5 +1,6 @@
 #include "storage/wal/writer.h"
 
+#include <algorithm>
 #include <utility>
 #include <vector>
 
@@ -69,7 +70,7 @@ task<void> writer::run() {
       }
       seal_timer_.cancel();
       seal_is_due_ = false;
-      if (has_entries && pacer_.delay_for(pending_.back()->waiters).count() > 0) {
+      if (has_entries && pending_.back()->waiters < pacer_.requests_wanted()) {
         auto company = wait_for_company();
         co_await company;
         if (!sealed_.empty()) continue;  // it became large meanwhile
@@ -93,26 +94,33 @@ task<void> writer::run() {
     pending_.pop_front();
     // Watermarks move before anybody who waited for them runs.
     listener_.frame_durable(durable_);
-    pacer_.committed(runtime::reactor::current().now(), done->waiters);
+    uint32_t waiting = done->waiters;
+    for (const auto& frame_behind : pending_) waiting += frame_behind->waiters;
+    pacer_.committed(waiting);
     done->done.set();
   }
   seal_timer_.cancel();
 }
 
 task<void> writer::wait_for_company() {
-  const std::chrono::nanoseconds delay = pacer_.delay_for(pending_.back()->waiters);
-  const uint32_t before = pending_.back()->waiters;
+  // The request that opened the frame may not have come to wait yet; it is no company for itself.
+  const uint32_t before = std::max(1U, pending_.back()->waiters);
+  const runtime::time_point latest = runtime::reactor::current().now() + pacer_.delay_max();
   bool is_late = false;
-  runtime::timer deadline([&is_late, this] {
+  runtime::timer nobody_comes([&is_late, this] {
     is_late = true;
     touched();
   });
-  deadline.arm_after(delay);
-  while (!is_late && sealed_.empty() && !is_stopping_ && pending_.back()->waiters < pacer::requests_enough) {
+  uint32_t seen = before;
+  nobody_comes.arm_after(std::min(pacer::gap, pacer_.delay_max()));
+  while (!is_late && sealed_.empty() && !is_stopping_ && pending_.back()->waiters < pacer_.requests_wanted()) {
     work_.reset();
     co_await work_.wait();
+    if (pending_.back()->waiters == seen) continue;
+    seen = pending_.back()->waiters;
+    nobody_comes.arm(std::min(latest, runtime::reactor::current().now() + pacer::gap));
   }
-  if (sealed_.empty()) pacer_.waited(pending_.back()->waiters - before);
+  if (sealed_.empty()) pacer_.waited(std::max(before, pending_.back()->waiters) - before);
 }
 
 void writer::stop() {

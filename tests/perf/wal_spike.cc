@@ -1,8 +1,8 @@
 // wal_spike: what one group commit costs on this disk, by the way it is written.
 //
-//   wal_spike [--dir DIRECTORY] [--rounds N] [--commits N] [--dsync fdatasync|flag]
+//   wal_spike [--dir DIRECTORY] [--rounds N] [--commits N] [--dsync thread|flag]
 //
-// --dsync says what a dsync write is: a write and then fdatasync (as the broker does it), or RWF_DSYNC. One
+// --dsync says who waits in a dsync write: a thread in pwritev2(RWF_DSYNC), as in the broker, or the ring. One
 // commit at a time, as a shard does it. The ways take turns within each round, so that a noisy neighbour
 // disturbs all of them alike. CPU is that of the process with its kernel helpers on its behalf (rusage),
 // which leaves out journal threads and the host's side of the disk.
@@ -143,7 +143,7 @@ int main(int argc, char** argv) {
   std::string dir = ".";
   int rounds = 5;
   int commits = 400;
-  std::string how = "fdatasync";
+  std::string how = "thread";
   for (int i = 1; i + 1 < argc; i += 2) {
     const std::string_view key = argv[i];
     if (key == "--dir") dir = argv[i + 1];
@@ -152,7 +152,7 @@ int main(int argc, char** argv) {
     if (key == "--commits") commits = std::atoi(argv[i + 1]);
   }
   auto io = uring_backend::create(how == "flag" ? uring_backend::dsync_by::flag
-                                                : uring_backend::dsync_by::fdatasync);
+                                                : uring_backend::dsync_by::thread);
   if (!io) {
     fmt::print(stderr, "{}\n", to_string(io.error()));
     return 1;
