@@ -66,8 +66,8 @@ void ask_for_short_turns() {
   [[maybe_unused]] const long outcome = ::syscall(SYS_sched_setattr, 0, &now, 0);
 }
 
-// A wait may end as late as this after its time, for the sake of ending together with others. The system's own
-// 50 us are as long as what a shard sometimes waits for: the next request of a client that sends several.
+// A wait may end as late as this after its time, for the sake of ending together with others. The system's
+// own 50 us are as long as what a shard sometimes waits for: the next request of a client that sends several.
 constexpr unsigned long timer_slack_ns = 1000;
 
 // Topic ids, member ids and WAL generations are drawn from it, and must not come again after a restart.

@@ -10,11 +10,11 @@
 // one helper thread: the kernel would hand them to a worker of its own anyway, and truncation and
 // listing have no ring operation on the kernels we support.
 //
-// A write with dsync is a thread's that waits in pwritev2(RWF_DSYNC). The kernel finishes an asynchronous one,
-// unless the disk takes forced-unit-access writes, on a worker bound to the core that took the interrupt; with
-// that core busy it waits for a scheduler tick or two, 4 to 8 ms at HZ=250 where the write itself takes 0.1. A
-// write and then fdatasync on the ring has no such trap, but comes back to the loop in between, which may be
-// busy, and hands the sync to a worker all the same (docs/wal-spike.md).
+// A write with dsync is a thread's that waits in pwritev2(RWF_DSYNC). The kernel finishes an asynchronous
+// one, unless the disk takes forced-unit-access writes, on a worker bound to the core that took the
+// interrupt; with that core busy it waits for a scheduler tick or two, 4 to 8 ms at HZ=250 where the write
+// itself takes 0.1. A write and then fdatasync on the ring has no such trap, but comes back to the loop in
+// between, which may be busy, and hands the sync to a worker all the same (docs/wal-spike.md).
 #pragma once
 
 #include <cstdint>

@@ -1,15 +1,15 @@
 // pacer: whether the next commit had better wait for company.
 //
-// While a commit is on its way the next gathers, so the disk's own speed sets the batching. Clients that keep a
-// few requests on the way each send them one after another, a few ten microseconds apart, once they are
+// While a commit is on its way the next gathers, so the disk's own speed sets the batching. Clients that keep
+// a few requests on the way each send them one after another, a few ten microseconds apart, once they are
 // answered: a commit that leaves with the first of them leaves the others to the next one, and most commits
 // carry one request where they could carry several, at the same cost each. So a commit whose clients are seen
 // to be about to send more waits for them: until as many are in it as were waiting together lately, and only
 // while they keep coming, each within `gap` of the one before.
 //
 // Waiting must pay. A client with one request at a time is alone in what was seen, and never waited for. When
-// waits bring less than one request each, as with many clients at random moments, the pacer gives up, for longer each
-// time, and tries again later.
+// waits bring less than one request each, as with many clients at random moments, the pacer gives up, for
+// longer each time, and tries again later.
 //
 // Pure bookkeeping: the writer tells it what happened and asks for how many to wait.
 #pragma once

@@ -113,7 +113,8 @@ task<void> writer::wait_for_company() {
   });
   uint32_t seen = before;
   nobody_comes.arm_after(std::min(pacer::gap, pacer_.delay_max()));
-  while (!is_late && sealed_.empty() && !is_stopping_ && pending_.back()->waiters < pacer_.requests_wanted()) {
+  while (!is_late && sealed_.empty() && !is_stopping_ &&
+         pending_.back()->waiters < pacer_.requests_wanted()) {
     work_.reset();
     co_await work_.wait();
     if (pending_.back()->waiters == seen) continue;

@@ -2,8 +2,8 @@
 //
 //   wal_spike [--dir DIRECTORY] [--rounds N] [--commits N] [--dsync thread|flag]
 //
-// --dsync says who waits in a dsync write: a thread in pwritev2(RWF_DSYNC), as in the broker, or the ring. One
-// commit at a time, as a shard does it. The ways take turns within each round, so that a noisy neighbour
+// --dsync says who waits in a dsync write: a thread in pwritev2(RWF_DSYNC), as in the broker, or the ring.
+// One commit at a time, as a shard does it. The ways take turns within each round, so that a noisy neighbour
 // disturbs all of them alike. CPU is that of the process with its kernel helpers on its behalf (rusage),
 // which leaves out journal threads and the host's side of the disk.
 #include <algorithm>
@@ -151,8 +151,8 @@ int main(int argc, char** argv) {
     if (key == "--rounds") rounds = std::atoi(argv[i + 1]);
     if (key == "--commits") commits = std::atoi(argv[i + 1]);
   }
-  auto io = uring_backend::create(how == "flag" ? uring_backend::dsync_by::flag
-                                                : uring_backend::dsync_by::thread);
+  auto io =
+      uring_backend::create(how == "flag" ? uring_backend::dsync_by::flag : uring_backend::dsync_by::thread);
   if (!io) {
     fmt::print(stderr, "{}\n", to_string(io.error()));
     return 1;

@@ -21,7 +21,8 @@ struct outcome {
   runtime::nanoseconds took{};
 };
 
-// A client that keeps a few requests on the way, each waiting for its own commit, and takes a moment to send one.
+// A client that keeps a few requests on the way, each waiting for its own commit, and takes a moment to send
+// one.
 class client {
  public:
   client(shard_store& store, int on_the_way, runtime::nanoseconds pause, int name)
@@ -93,8 +94,9 @@ outcome run(runtime::nanoseconds delay, crowd who) {
   world.disk().put_directory("/data");
   outcome out;
   world.run(measure(delay, who, out));
-  fmt::print("delay {} us, {} clients with {} on the way: {} requests in {} commits, {} us\n", delay.count() / 1000,
-             who.clients, who.on_the_way, out.requests, out.commits, out.took.count() / 1000);
+  fmt::print("delay {} us, {} clients with {} on the way: {} requests in {} commits, {} us\n",
+             delay.count() / 1000, who.clients, who.on_the_way, out.requests, out.commits,
+             out.took.count() / 1000);
   return out;
 }
 
