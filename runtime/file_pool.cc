@@ -8,8 +8,8 @@
 
 namespace millrace::runtime {
 
-file_pool::file_pool(size_t threads_max, std::function<void(io_op&)> finished)
-    : threads_max_(threads_max), finished_(std::move(finished)) {}
+file_pool::file_pool(const char* name, size_t threads_max, std::function<void(io_op&)> finished)
+    : name_(name), threads_max_(threads_max), finished_(std::move(finished)) {}
 
 void file_pool::stop() {
   {
@@ -40,6 +40,7 @@ void file_pool::submit(io_op& op) {
 }
 
 void file_pool::work() {
+  pthread_setname_np(pthread_self(), name_);
   std::unique_lock lock(mutex_);
   for (;;) {
     io_op* op = waiting_.pop();

@@ -16,8 +16,9 @@ namespace millrace::runtime {
 
 class file_pool {
  public:
-  // `finished` is called on a pool thread with the result filled in, and must not block.
-  file_pool(size_t threads_max, std::function<void(io_op&)> finished);
+  // `name`: of its threads, as profiles and `ps` show it. `finished` is called on a pool thread with the
+  // result filled in, and must not block.
+  file_pool(const char* name, size_t threads_max, std::function<void(io_op&)> finished);
   file_pool(const file_pool&) = delete;
   file_pool& operator=(const file_pool&) = delete;
   ~file_pool() { stop(); }
@@ -29,6 +30,7 @@ class file_pool {
  private:
   void work();
 
+  const char* const name_;
   const size_t threads_max_;
   const std::function<void(io_op&)> finished_;
   std::mutex mutex_;  // guards all below

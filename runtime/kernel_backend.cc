@@ -16,8 +16,8 @@ namespace millrace::runtime {
 kernel_backend::kernel_backend(size_t file_threads, size_t commit_threads, int socket_flags)
     : socket_flags_(socket_flags),
       wake_fd_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)),
-      pool_(file_threads, [this](io_op& op) { finish_elsewhere(op); }),
-      commit_pool_(commit_threads, [this](io_op& op) { finish_elsewhere(op); }) {
+      pool_("files", file_threads, [this](io_op& op) { finish_elsewhere(op); }),
+      commit_pool_("commit", commit_threads, [this](io_op& op) { finish_elsewhere(op); }) {
   MR_ASSERT(wake_fd_ >= 0);
 }
 
