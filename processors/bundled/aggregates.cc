@@ -250,10 +250,8 @@ json aggregates::result_of(const shown& one, const group& from) const {
     case function::min:
     case function::max:
       return std::get<extreme>(c);
-    case function::quantile: {
-      const auto& sketch = std::get<quantile_sketch>(c);
-      return sketch.count() == 0 ? json() : json(sketch.quantile(one.q));
-    }
+    case function::quantile:
+      return finite(std::get<quantile_sketch>(c).quantile(one.q));
     case function::distinct:
       return json(static_cast<std::int64_t>(std::get<distinct_sketch>(c).estimate()));
     case function::top: {
@@ -285,7 +283,7 @@ std::string aggregates::encode(const group& from) const {
         [&](const auto& value) {
           using kind = std::decay_t<decltype(value)>;
           if constexpr (std::is_same_v<kind, std::int64_t>)
-            put_varint(static_cast<std::uint64_t>(value), bytes);
+            detail::put_varint(static_cast<std::uint64_t>(value), bytes);
           else if constexpr (std::is_same_v<kind, mean>)
             serde<mean>::encode(value, bytes);
           else if constexpr (std::is_same_v<kind, extreme>)
@@ -302,7 +300,7 @@ group aggregates::decode(std::string_view from) const {
   for (const kept& one : kept_) {
     switch (one.what) {
       case function::count:
-        made.emplace_back(static_cast<std::int64_t>(take_varint(from)));
+        made.emplace_back(static_cast<std::int64_t>(detail::take_varint(from)));
         break;
       case function::sum:
         made.emplace_back(exact_sum::decode(from));

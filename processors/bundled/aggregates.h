@@ -14,6 +14,7 @@
 #include <cstdint>
 #include <millrace/aggregates.h>
 #include <millrace/json.h>
+#include <millrace/sketches.h>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -24,7 +25,6 @@
 #include "processors/bundled/exact_sum.h"
 #include "processors/bundled/expression.h"
 #include "processors/bundled/settings.h"
-#include "processors/bundled/sketches.h"
 
 namespace millrace::bundled {
 

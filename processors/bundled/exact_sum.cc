@@ -1,9 +1,7 @@
 #include "processors/bundled/exact_sum.h"
 
 #include <cmath>
-#include <millrace/serde.h>
-
-#include "processors/bundled/sketches.h"
+#include <millrace/sketches.h>
 
 namespace millrace::bundled {
 
@@ -19,7 +17,7 @@ void put_number(const json& value, std::string& to) {
     serde<std::int64_t>::encode(value.whole(), to);
   } else {
     to += '\2';
-    put_double(value.number(), to);
+    detail::put_double(value.number(), to);
   }
 }
 
@@ -77,7 +75,7 @@ json exact_sum::value() const {
 
 void exact_sum::encode(std::string& to) const {
   put_number(is_whole_ ? json(whole_) : json(sum_), to);
-  if (!is_whole_) put_double(lost_, to);
+  if (!is_whole_) detail::put_double(lost_, to);
 }
 
 exact_sum exact_sum::decode(std::string_view& from) {
@@ -88,7 +86,7 @@ exact_sum exact_sum::decode(std::string_view& from) {
     made.whole_ = value.whole();
   } else {
     made.sum_ = value.number();
-    made.lost_ = take_double(from);
+    made.lost_ = detail::take_double(from);
   }
   return made;
 }

@@ -1,5 +1,4 @@
-// `aggregate`: compared with tests/data/bundled, which Python's own statistics made; windows of all kinds;
-// sketches.
+// `aggregate`: compared with tests/data/bundled, which Python's own statistics made; windows of all kinds.
 #include <cmath>
 #include <fstream>
 #include <gmock/gmock.h>
@@ -9,7 +8,6 @@
 #include <string>
 #include <vector>
 
-#include "processors/bundled/sketches.h"
 #include "tests/processors/bundled_kit.h"
 
 using namespace bundled_kit;
@@ -186,70 +184,5 @@ TEST(bundled_aggregate, tells_its_steps) {
 }
 
 // ---- Sketches ----
-
-TEST(bundled_sketches, quantiles_are_at_most_one_percent_off) {
-  millrace::bundled::quantile_sketch whole, half;
-  std::vector<double> values;
-  uint64_t state = 3;
-  for (int i = 0; i < 20'000; ++i) {
-    state = state * 6364136223846793005u + 1442695040888963407u;
-    const double unit = static_cast<double>(state >> 11) / 9007199254740992.0;
-    values.push_back((i % 3 == 0 ? -1 : 1) * std::pow(10, unit * 14 - 7));
-    (i % 2 == 0 ? whole : half).add(values.back());
-  }
-  whole.merge(half);
-  std::sort(values.begin(), values.end());
-  std::string bytes;
-  whole.encode(bytes);
-  EXPECT_LT(bytes.size(), 8192);
-  std::string_view rest = bytes;
-  const auto read = millrace::bundled::quantile_sketch::decode(rest);
-  EXPECT_TRUE(rest.empty());
-  for (const double q : {0.0, 0.01, 0.25, 0.3333, 0.5, 0.9, 0.99, 0.999, 1.0}) {
-    const double exact = values[static_cast<size_t>(q * 19'999)];
-    EXPECT_NEAR(read.quantile(q), exact, std::fabs(exact) * 0.01001) << q;
-  }
-}
-
-TEST(bundled_sketches, distinct_values_are_exact_while_few_and_near_when_many) {
-  for (const int many : {0, 1, 128, 129, 1000, 50'000, 300'000}) {
-    millrace::bundled::distinct_sketch a, b;
-    for (int i = 0; i < many; ++i) {
-      a.add("value " + std::to_string(i));
-      if (i % 3 == 0) b.add("value " + std::to_string(i));
-    }
-    b.merge(a);
-    std::string bytes;
-    b.encode(bytes);
-    std::string_view rest = bytes;
-    const auto estimate = static_cast<double>(millrace::bundled::distinct_sketch::decode(rest).estimate());
-    EXPECT_TRUE(rest.empty());
-    EXPECT_NEAR(estimate, many, many <= 128 ? 0 : many * 0.07) << many;  // three standard errors
-  }
-}
-
-TEST(bundled_sketches, the_largest_are_found_among_many) {
-  millrace::bundled::heavy_sketch top(3);
-  for (int i = 0; i < 9000; ++i) {
-    top.add(i % 3 == 0 ? "heavy" : i % 5 == 1 ? "second" : "light " + std::to_string(i), 1);
-  }
-  const auto found = top.largest();
-  ASSERT_EQ(found.size(), 3);
-  EXPECT_EQ(found[0].first, "heavy");
-  EXPECT_EQ(found[1].first, "second");
-  EXPECT_GE(found[0].second.weight, 3000);
-  EXPECT_LE(found[0].second.weight - found[0].second.error, 3000);
-}
-
-TEST(bundled_sketches, what_is_none_is_refused) {
-  for (const std::string& bytes : {std::string("\x80"), std::string("\x05"), std::string(20, '\xff')}) {
-    std::string_view rest = bytes;
-    EXPECT_THROW(millrace::bundled::quantile_sketch::decode(rest), millrace::failure);
-    rest = bytes;
-    EXPECT_THROW(millrace::bundled::distinct_sketch::decode(rest), millrace::failure);
-    rest = bytes;
-    EXPECT_THROW(millrace::bundled::heavy_sketch::decode(3, rest), millrace::failure);
-  }
-}
 
 }  // namespace
