@@ -18,18 +18,29 @@ BUILD = pathlib.Path(os.environ.get("BUILD_DIR") or ROOT / "build/release")
 CLIENT = "confluent-kafka==2.6.1"
 
 
-def run_with_client(script):
-    """Goes on in a virtual environment that has the Kafka client; makes it under .cache/ the first time."""
-    environment = ROOT / ".cache" / "venv-system"
+def python_with(name, packages):
+    """The Python of a virtual environment, .cache/NAME, with these packages of PyPI; made the first time."""
+    environment = ROOT / ".cache" / name
     python = environment / "bin/python"
-    stamp = environment / CLIENT
+    stamp = environment / "+".join(packages)
     if not stamp.exists():
         shutil.rmtree(environment, ignore_errors=True)
         subprocess.run([sys.executable, "-m", "venv", str(environment)], check=True)
-        subprocess.run([str(python), "-m", "pip", "install", "-q", "--disable-pip-version-check", CLIENT], check=True)
+        subprocess.run([str(python), "-m", "pip", "install", "-q", "--disable-pip-version-check", *packages], check=True)
         stamp.touch()
-    if pathlib.Path(sys.prefix) != environment:
+    return python
+
+
+def run_with(script, name, packages):
+    """Goes on with that Python."""
+    python = python_with(name, packages)
+    if pathlib.Path(sys.prefix) != python.parents[1]:
         os.execv(python, [str(python), str(script), *sys.argv[1:]])
+
+
+def run_with_client(script):
+    """Goes on with a Python that has the Kafka client."""
+    run_with(script, "venv-system", [CLIENT])
 
 
 class results:
