@@ -6,7 +6,7 @@ import subprocess
 import time
 
 from peers import ROOT
-from works import Skipped, machine_seconds, tool
+from works import Skipped, let_disk_rest, machine_seconds, tool
 
 BENCH = os.path.join(ROOT, "build/release/tests/perf/group_bench")
 PARTITIONS = 100
@@ -35,6 +35,7 @@ def build_client():
 
 def measure(broker, crowd, prefix, seconds):
     """Memory is looked at while the members are still there; CPU is counted over the whole run, joining included."""
+    let_disk_rest()
     memory, cpu, (busy, steal), began = broker.memory_mib(), broker.cpu_seconds(), machine_seconds(), time.monotonic()
     child = subprocess.Popen(
         [BENCH, "127.0.0.1", str(broker.port), "group-bench", str(PARTITIONS), "--groups", str(crowd.groups), "--members",

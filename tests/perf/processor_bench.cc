@@ -76,7 +76,7 @@ int32_t do_nothing(void*, const millrace_call* call) {
 
 int main(int argc, char** argv) {
   // As millraced does: memory that is taken and given back all the time stays with the process.
-  ::mallopt(M_MMAP_THRESHOLD, 64 * 1024 * 1024);
+  ::mallopt(M_MMAP_THRESHOLD, 32 * 1024 * 1024);
   ::mallopt(M_TRIM_THRESHOLD, 256 * 1024 * 1024);
   std::vector<uint64_t> sizes;
   for (int i = 1; i < argc; ++i) sizes.push_back(std::strtoull(argv[i], nullptr, 10));

@@ -185,7 +185,8 @@ Written by `{command}`; not edited by hand. Commit {commit()}, {datetime.date.to
 Each cell is the median of the rounds and, in brackets, the lowest and highest. CPU is user and system time of the
 broker's process with all its threads, the kernel's io_uring workers included; the load generator's own is in no
 figure, but it competes for the same cores. The client is the same for all: librdkafka, one process
-(`millrace bench`). Latency in open loops counts from the moment a record was due. The last column divides
+(`millrace bench`). Latency in open loops counts from the moment a record was due. Before each run the disk is let come
+to rest (sync), so that none pays for what another left in the page cache. The last column divides
 Millrace's median by Kafka's; bold where Millrace is ahead, ↑ where more is better, ↓ where less is.
 
 Groups (`tests/perf/groups`): each member is a connection that speaks the classic protocol directly, joins at the same
@@ -199,9 +200,9 @@ out), once with its default guarantee and once with `exactly_once_v2`. Filter an
 sees committed records only. CPU and memory are those of the broker and the application together. Millrace's results
 are exactly once and on disk when they are read, input included.
 
-Partitions, restart and compaction (`tests/perf/topic_works.py`) are measured on brokers of their own, which have done
-nothing else and stay alone; `log.cleaner.backoff.ms` is 100 on both, so that compaction begins when it is due. Before each
-`kill -9` a little was written, which no checkpoint had seen.
+Partitions, restart, catch-up and compaction (`tests/perf/topic_works.py`) are measured on brokers of their own, which have
+done nothing else and stay alone; `log.cleaner.backoff.ms` is 100 on both, so that compaction begins when it is due. Before
+each `kill -9` a little was written, which no checkpoint had seen. A cold read begins with an empty page cache.
 
 The tool (`tests/perf/tool_works.py`): `millrace produce` and `consume` beside kcat, both with their own defaults, on one
 Millrace; the time is that of the whole program, from its start to its end. `log verify` checks every checksum of the
@@ -211,8 +212,10 @@ What an acknowledgement means differs: **millrace** has the record on disk (its 
 (its default). **millrace, os** is a topic with `durability=os`, comparable with Kafka's default; **kafka, flush** is
 a topic with `flush.messages=1`, comparable with Millrace's.
 """
-    plain = [section for section in sections if not isinstance(section, Series)]
-    reached = list(targets.lines(plain, lambda key: FIGURES[key][0], lambda value: number(value, 1)))
+    tables = [table for section in sections for table in tables_of(section)]
+    reached = list(targets.lines(tables, lambda key: FIGURES[key][0], lambda value: number(value, 1)))
+    if path != path_of([]):  # some work only: its own targets
+        reached = [line for line in reached if targets.UNKNOWN not in line]
     if reached:
         text += "\n## Targets\n\n| | wanted | measured | |\n|---|---:|---:|---|\n" + "\n".join(reached) + "\n"
     os.makedirs(os.path.dirname(path), exist_ok=True)

@@ -12,8 +12,9 @@ import works
 from peers import Kafka, Millrace
 from works import Skipped, Work, tool
 
-NAMES = ("partitions", "restart", "compaction")
+NAMES = ("partitions", "restart", "catch-up", "compaction")
 TITLES = {"partitions": "1,000 and 10,000 partitions", "restart": "Restart after kill -9 with 10 GiB in 5,000 partitions",
+          "catch-up": "Reading 10 GiB from the beginning, out of the page cache and from the disk",
           "compaction": "Compaction, and produce meanwhile"}
 TOPIC_PARTITIONS = 1000  # of each topic, where there are several
 BULK = ("--batch-bytes", 131072, "--linger", 10)
@@ -95,6 +96,27 @@ def restarts(name, directory, partitions, mib, rounds):
     return runs
 
 
+def drop_page_cache():
+    works.let_disk_rest()
+    try:
+        with open("/proc/sys/vm/drop_caches", "w") as f:
+            f.write("1")
+    except OSError as why:
+        raise Skipped(f"a cold read needs the right to empty the page cache: {why}") from why
+
+
+def catch_up(name, directory, mib, rounds, prepare):
+    """Readers of a whole topic, one after another; `prepare` is called before each."""
+    work = Work("", "", "consume", 0, 0, ())
+    with running(name, directory) as broker:
+        works.fill(broker, "history", work, name, mib * 1024)
+        runs = []
+        for _ in range(rounds):
+            prepare()
+            runs.append(works.measure(broker, "history", work, mib * 1024))
+        return runs
+
+
 def log_bytes(broker, topic):
     total = 0
     for partition in os.listdir(os.path.join(broker.directory, "data")):
@@ -168,13 +190,18 @@ def run(only, directory, rounds, quick, say, skipped, show):
         sections.append((title, keys, results))
 
     if "partitions" in only:
-        for count in (100, 1000) if quick else (1000, 10_000):
+        for count in (100, 1000) if quick else (1000, 5000, 10_000):
             section(f"{count:,} partitions: made, 100,000 records of 100 B for every {TOPIC_PARTITIONS:,} of them, stopped, started", MANY,
                     lambda name, n=count: [many_partitions(name, directory, n) for _ in range(1 if n == 10_000 else rounds)])
     if "restart" in only:
         partitions, mib = (200, 256) if quick else (5000, 10 * 1024)
         section(f"Restart after kill -9: {mib / 1024:g} GiB in {partitions:,} partitions, records of 1 KiB", RESTART,
                 lambda name: restarts(name, directory, partitions, mib, rounds))
+    if "catch-up" in only:
+        mib = 512 if quick else 10 * 1024
+        for how, prepare in (("warm", works.let_disk_rest), ("cold", drop_page_cache)):
+            section(f"Catch-up, {how}: {mib / 1024:g} GiB of 1 KiB records read from the beginning, 6 partitions", works.RATE,
+                    lambda name, p=prepare: catch_up(name, directory, mib, rounds, p))
     if "compaction" in only:
         mib = 128 if quick else 2048
         section(f"Compaction of {mib:,} MiB with 20,000 keys; acknowledgements of 1,000 single records/s to another topic", COMPACTION,

@@ -42,6 +42,8 @@ ECHO = ("e2e_p50", "e2e_p99", "e2e_p99_9", "cpu_us_per_record")
 WORKS = [
     Work("produce-1k", "Produce, 1 KiB records in 16 KiB batches, acks=all, 6 partitions", "produce", 400_000, 100_000, RATE,
          options=("--batch-bytes", 16384, "--linger", 5), variants=ALL),
+    Work("produce-large", "Produce, 1 KiB records in 128 KiB batches, acks=all, 6 partitions", "produce", 600_000, 150_000, RATE,
+         options=("--batch-bytes", 131072, "--linger", 10), variants=ALL),
     Work("produce-100", "Produce, 100 B records in 128 KiB batches, acks=all, 6 partitions", "produce", 3_000_000, 800_000,
          RATE, size=100, options=("--batch-bytes", 131072, "--linger", 10)),
     Work("produce-zstd", "Produce, 1 KiB records in 128 KiB batches, zstd, acks=all, 6 partitions", "produce", 400_000,
@@ -99,8 +101,14 @@ def machine_seconds():
     return (sum(fields) - idle - steal) / TICKS, steal / TICKS
 
 
+def let_disk_rest():
+    """What was written before, by whichever broker, goes to disk now and not beside what is measured next."""
+    os.sync()
+
+
 def measure(broker, topic, work, records):
     """One run; the figures of works.RATE and so on, and what else went on on the machine."""
+    let_disk_rest()
     cpu, (busy, steal), began = broker.cpu_seconds(), machine_seconds(), time.monotonic()
     seen = bench(broker, work.kind, topic, records, work, work.options)
     time.sleep(0.3)  # what the broker still does for these records is theirs
