@@ -10,7 +10,7 @@ namespace millrace::log {
 
 namespace {
 
-constexpr size_t queue_lines_max = 8192;
+constexpr size_t queue_lines_max = 1024;
 
 spdlog::level::level_enum spdlog_level(level l) {
   switch (l) {

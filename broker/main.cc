@@ -61,8 +61,13 @@ void note_oddities(const config& given, const std::vector<std::string>& unknown_
 // Memory of requests is taken and given back all the time; handing it to the kernel in between costs a page
 // fault for each 4 KiB when it comes back.
 void keep_freed_memory() {
-  ::mallopt(M_MMAP_THRESHOLD, 64 * 1024 * 1024);
+  ::mallopt(M_MMAP_THRESHOLD, 32 * 1024 * 1024);  // the most that glibc takes
   ::mallopt(M_TRIM_THRESHOLD, 256 * 1024 * 1024);
+}
+
+// What a start needed, and nothing later does.
+void give_back_freed_memory() {
+  ::malloc_trim(0);
 }
 
 log::level level_of(std::string_view name) {
@@ -87,6 +92,7 @@ runtime::task<int> serve(config given, settings s) {
   if (!started) co_return complain(exit_failure, started.error());
   broker& running = **started;
   say_ready(running.listening());
+  give_back_freed_memory();
   const result<int> signal = co_await runtime::next_signal({SIGTERM, SIGINT});
   log::info("stopping signal={}", signal ? ::strsignal(*signal) : "none");
   const result<void> stopped = co_await running.stop();
