@@ -101,9 +101,8 @@ http_response no_such_thing(const http_request& request) {
 
 // Only what nobody else can change may come in here: what it holds runs as the broker's user.
 result<void> settle_library(const settings& s, processor_entry& entry) {
-  // The bundled ones are the broker's own, as far as trust goes.
-  if (entry.library.empty() || entry.library == processors::bundled_name) return {};
-  if (!entry.library.starts_with('/'))
+  if (entry.library.empty()) return {};
+  if (entry.library != processors::bundled_name && !entry.library.starts_with('/'))
     entry.library = fmt::format("{}/{}", s.processor_directory, entry.library);
   const result<void> trusted = processors::check_trusted(entry.library, processors::trust::owner_only);
   if (!trusted) return fail(errc::invalid_config, "processor {}: {}", entry.name, trusted.error().message);

@@ -7,7 +7,6 @@
 #include "broker/node.h"
 #include "broker/processing/entries.h"
 #include "broker/shard_context.h"
-#include "processors/host/bundled_library.h"
 #include "processors/host/trusted_path.h"
 #include "runtime/reactor.h"
 #include "runtime/shards.h"
@@ -92,8 +91,7 @@ result<processors::deployment> processing::deployed_at_start() {
   for (const processor_entry& entry : whole_.given.processors) {
     auto spec = spec_of(entry);
     if (!spec) return fail(spec.error());
-    const auto trusted = processors::check_trusted(processors::library_path(spec->library),
-                                                   processors::trust::named_by_operator);
+    const auto trusted = processors::check_trusted(spec->library, processors::trust::named_by_operator);
     if (!trusted) return fail(errc::invalid_config, "{}: {}", entry.where, trusted.error().message);
     if (stored_.contains(spec->name))
       return fail(

@@ -6,6 +6,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "processors/host/bundled_library.h"
+
 namespace millrace::processors {
 namespace {
 
@@ -47,7 +49,9 @@ result<void> check_way(const std::filesystem::path& path, trust how) {
 
 }  // namespace
 
-result<void> check_trusted(const std::string& path, trust how) {
+result<void> check_trusted(const std::string& library, trust how) {
+  if (library == bundled_name) how = trust::named_by_operator;
+  const std::string path = library_path(library);
   struct stat found{};
   if (::stat(path.c_str(), &found) != 0)
     return fail(errc::not_found, "cannot open {}: {}", path, std::strerror(errno));

@@ -18,8 +18,9 @@ enum class trust : uint8_t {
   named_by_operator,
 };
 
-// A regular file whose path is to be trusted so far, or a sentence that says which path is not, and what to
-// do.
-result<void> check_trusted(const std::string& path, trust how);
+// A library as configurations name it: a regular file whose path is to be trusted so far, or a sentence that
+// says which path is not, and what to do. The bundled ones lie where the broker was installed, by whoever
+// could have put another broker there: they are held to named_by_operator, however they are named.
+result<void> check_trusted(const std::string& library, trust how);
 
 }  // namespace millrace::processors
