@@ -43,6 +43,7 @@ def in_turn(contestants, rounds, mib, say, show):
     results = {name: [] for name in contestants}
     for number in range(rounds):
         for name in list(contestants) if number % 2 == 0 else list(contestants)[::-1]:
+            works.let_disk_rest()
             results[name].append(figures(mib, *contestants[name](number)))
             say(f"  {name:14} {show(FIGURES, results[name][-1])}")
     return results

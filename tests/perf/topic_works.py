@@ -31,6 +31,7 @@ def running(name, directory, settings=()):
     """A broker of its own, gone with its data afterwards."""
     with tempfile.TemporaryDirectory(dir=directory, prefix="topics-") as own:
         broker = BROKERS[name](own, list(settings))
+        works.let_disk_rest()
         broker.start()
         try:
             yield broker
@@ -83,6 +84,7 @@ def restarts(name, directory, partitions, mib, rounds):
         fill(broker, topics, mib * 1024 // len(topics), 1024)
         rate = mib / (time.monotonic() - began)
         for _ in range(rounds):
+            works.let_disk_rest()
             fill(broker, topics, 20_000, 1024)
             broker.kill()
             began = time.monotonic()
@@ -153,6 +155,7 @@ def compaction(name, directory, mib):
         works.bench(broker, "produce", "steady", 5_000, steady, pace)
         works.bench(broker, "produce", "dirty", mib * 1024, Work("", "", "produce", 0, 0, (), size=1000),
                     (*BULK, "--keys", 20_000))
+        works.let_disk_rest()
         alone = works.bench(broker, "produce", "steady", 10_000, steady, pace)["ack_latency_us"]
         before, cpu, seen = log_bytes(broker, "dirty"), broker.cpu_seconds(), {}
 
