@@ -107,6 +107,7 @@ TEST(json_test, what_is_read_is_written) {
   EXPECT_TRUE(json::parse("1e3").is_number());
   EXPECT_FALSE(json::parse("1e3").is_whole());
   EXPECT_EQ(json::parse("99999999999999999999").number(), 1e20);
+  EXPECT_EQ(encode(json(-0.0)), "0");
 }
 
 TEST(json_test, members_and_elements) {

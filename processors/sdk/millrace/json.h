@@ -151,7 +151,8 @@ class json {
   static void write_double(double value, std::string& to) {
     if (!std::isfinite(value)) throw failure("JSON has no number for infinity or not-a-number");
     char buffer[32];
-    const auto [end, code] = std::to_chars(buffer, buffer + sizeof(buffer), value);
+    // Zero has no sign here, as in JSON.stringify: "-0" would be read as the whole number 0.
+    const auto [end, code] = std::to_chars(buffer, buffer + sizeof(buffer), value == 0 ? 0.0 : value);
     (void)code;
     to.append(buffer, end);
   }
