@@ -1,4 +1,5 @@
 """The brokers that a benchmark runs side by side, and what each costs the machine."""
+import math
 import os
 import re
 import signal
@@ -90,6 +91,27 @@ class Broker:
 
     def memory_mib(self, key="VmRSS"):
         return memory_mib_of(self.pid, key)
+
+
+class Elsewhere(Broker):
+    """A broker that somebody else runs, known by its address only."""
+    name = "kafka"
+
+    def __init__(self, address):
+        self.address = address
+
+    @property
+    def bootstrap(self):
+        return self.address
+
+    def cpu_seconds(self):
+        return math.nan
+
+    def memory_mib(self, key="VmRSS"):
+        return math.nan
+
+    def stop(self):
+        pass
 
 
 class Millrace(Broker):

@@ -26,6 +26,8 @@ FIGURES = {
     "e2e_p50": ("end to end p50 ms", 2, False),
     "e2e_p99": ("end to end p99 ms", 2, False),
     "e2e_p99_9": ("end to end p99.9 ms", 2, False),
+    "e2e_mean": ("end to end mean ms", 2, False),
+    "e2e_whole_p99": ("end to end p99 ms, as whole milliseconds", 0, False),
     "client_cpu_s_per_gib": ("CPU-s of the program per GiB", 2, False),
     "stable_ms": ("until every member has its assignment, ms", 0, False),
     "rebalance_ms": ("rebalance when one more joins, ms", 0, False),
@@ -166,10 +168,12 @@ def path_of(only):
     return os.path.join(ROOT, "docs", "-".join(["performance", *only]) + ".md")
 
 
-def write(path, command, rounds, warm_up_s, outside, sections, skipped):
-    """`sections`: [(title, keys, results) or a Series]; `outside`: CPU of other processes and steal, per second, of every
+def write(path, command, rounds, warm_up_s, peer, outside, sections, skipped):
+    """`sections`: [(title, keys, results) or a Series]; `peer`: the address of a broker that ran elsewhere, or None; `outside`: CPU of other processes and steal, per second, of every
     run."""
     others = sorted(run[0] for run in outside)
+    peer = (f"the broker at {peer}, whose CPU and memory are not known here" if peer else
+            f"Apache Kafka {Kafka.version()}, one node (KRaft), its own defaults, heap 1 GiB")
     steal = sorted(run[1] for run in outside)
     text = f"""# Performance
 
@@ -178,7 +182,7 @@ Written by `{command}`; not edited by hand. Commit {commit()}, {datetime.date.to
 | | |
 |---|---|
 | host | {host()} |
-| peer | Apache Kafka {Kafka.version()}, one node (KRaft), its own defaults, heap 1 GiB, warmed for {warm_up_s} s before anything is counted |
+| peer | {peer}, warmed for {warm_up_s} s before anything is counted |
 | rounds | {rounds} of each work, the contestants in alternation, each round on a new topic |
 | meanwhile | other processes used {statistics.median(others):.2f} CPUs in the median run ({others[-1]:.2f} in the worst); the hypervisor withheld {statistics.median(steal):.2f} ({steal[-1]:.2f}) |
 
@@ -188,6 +192,9 @@ figure, but it competes for the same cores. The client is the same for all: libr
 (`millrace bench`). Latency in open loops counts from the moment a record was due. Before each run the disk is let come
 to rest (sync), so that none pays for what another left in the page cache. The last column divides
 Millrace's median by Kafka's; bold where Millrace is ahead, ↑ where more is better, ↓ where less is.
+
+Java (`tests/perf/java_works.py`): Kafka's own programs, as its distribution has them; latencies in whole milliseconds but
+for the mean.
 
 Groups (`tests/perf/groups`): each member is a connection that speaks the classic protocol directly, joins at the same
 moment as all others, beats every half second (so it hears of a rebalance up to that much later) and then commits one

@@ -1,6 +1,7 @@
 """What is measured: one entry a kind of work, and one run of it against one broker."""
 import dataclasses
 import json
+import math
 import os
 import subprocess
 import time
@@ -106,15 +107,40 @@ def let_disk_rest():
     os.sync()
 
 
+class Watched:
+    """What the broker and the machine do while a client's program runs: `with Watched(broker) as seen: …`. The CPU of a
+    broker that runs elsewhere is not a number."""
+
+    def __init__(self, broker):
+        self.broker = broker
+
+    def __enter__(self):
+        let_disk_rest()
+        self.children = os.times()
+        self.cpu, (self.busy, self.steal), self.wall = self.broker.cpu_seconds(), machine_seconds(), time.monotonic()
+        return self
+
+    def __exit__(self, *_):
+        time.sleep(0.3)  # what the broker still does for these records is theirs
+        self.cpu = self.broker.cpu_seconds() - self.cpu
+        self.wall = time.monotonic() - self.wall
+        busy, steal = machine_seconds()
+        self.busy, self.steal = busy - self.busy, steal - self.steal
+        after = os.times()
+        self.client = (after.children_user + after.children_system - self.children.children_user - self.children.children_system)
+
+    def figures(self, seen):
+        """With the machine's own, and without those that could not be had."""
+        others = max(0.0, self.busy - (0 if math.isnan(self.cpu) else self.cpu) - self.client) / self.wall
+        figures = {**seen, "others_cpu": others, "steal": self.steal / self.wall}
+        return {key: value for key, value in figures.items() if not math.isnan(value)}
+
+
 def measure(broker, topic, work, records):
     """One run; the figures of works.RATE and so on, and what else went on on the machine."""
-    let_disk_rest()
-    cpu, (busy, steal), began = broker.cpu_seconds(), machine_seconds(), time.monotonic()
-    seen = bench(broker, work.kind, topic, records, work, work.options)
-    time.sleep(0.3)  # what the broker still does for these records is theirs
-    cpu = broker.cpu_seconds() - cpu
-    wall = time.monotonic() - began
-    busy_after, steal_after = machine_seconds()
+    with Watched(broker) as watched:
+        seen = bench(broker, work.kind, topic, records, work, work.options)
+    cpu = watched.cpu
     # The broker worked for the warm-up, too.
     records = seen["records"] + seen["warm_up_records"]
     gib = seen["bytes"] / seen["records"] * records / 2**30
@@ -124,10 +150,8 @@ def measure(broker, topic, work, records):
         "cpu_s_per_gib": cpu / gib,
         "cpu_s_per_million": cpu / records * 1e6,
         "cpu_us_per_record": cpu / records * 1e6,
-        "others_cpu": max(0.0, (busy_after - busy) - cpu - seen["client_cpu_seconds"]) / wall,
-        "steal": (steal_after - steal) / wall,
     }
     for prefix, latency in (("ack", seen.get("ack_latency_us")), ("e2e", seen.get("end_to_end_latency_us"))):
         if latency:
             figures.update({f"{prefix}_{q}": latency[q] / 1000 for q in ("p50", "p99", "p99_9")})
-    return figures
+    return watched.figures(figures)
