@@ -65,6 +65,16 @@ struct broker::per_shard {
   std::unique_ptr<shard_server> server;
 };
 
+namespace {
+
+template <bool Allowed>
+task<void> files_may_block(shard_id) {
+  runtime::reactor::current().io().may_block(Allowed);
+  co_return;
+}
+
+}  // namespace
+
 broker::broker(config given, settings s)
     : whole_{.given = std::move(given), .config = std::move(s)},
       quota_(whole_.config.connections_max, whole_.config.connections_per_address_max) {}
@@ -73,8 +83,10 @@ broker::~broker() = default;
 
 task<result<std::unique_ptr<broker>>> broker::start(config given, settings s) {
   std::unique_ptr<broker> made(new broker(std::move(given), std::move(s)));
+  co_await runtime::on_every_shard(files_may_block<true>);
   result<void> opened = co_await made->open_data();
   if (opened) opened = co_await made->open_shards();
+  co_await runtime::on_every_shard(files_may_block<false>);
   if (opened) opened = co_await made->open_listeners();
   if (!opened) {
     const result<void> stopped = co_await made->stop();

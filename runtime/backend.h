@@ -60,6 +60,10 @@ class backend {
   // The same for a file, where it can be on a helper thread: the last close of a removed file gives its
   // blocks back, which takes milliseconds, with online discard tens of them.
   virtual void close_behind(int fd) noexcept { close_now(fd); }
+  // Whether file operations that block may be done at once, on the loop's own thread: while a broker starts,
+  // nobody waits for anything else, and handing an operation to a helper thread and back takes longer than
+  // most take.
+  virtual void may_block(bool) noexcept {}
   // Takes an exclusive lock owned by the open file description. -EAGAIN if somebody else has it.
   virtual int lock_file(int fd) noexcept = 0;
 };

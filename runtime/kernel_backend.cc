@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/assert.h"
+#include "runtime/blocking.h"
 
 namespace millrace::runtime {
 
@@ -50,6 +51,13 @@ void kernel_backend::finish_elsewhere(io_op& op) noexcept {
   kernel_backend::wake();  // not virtual: this may be the last thing before destruction
 }
 
+void kernel_backend::submit_to_pool(io_op& op) {
+  // A call may be long, or wait for this loop.
+  if (!may_block_ || op.kind == io_kind::call) return pool_.submit(op);
+  op.result = perform_blocking(op);
+  done_here_.push(op);
+}
+
 size_t kernel_backend::take_from_pool(op_list& done) noexcept {
   io_op* newest = finished_.exchange(nullptr, std::memory_order_acquire);
   io_op* oldest_first = nullptr;
@@ -60,6 +68,10 @@ size_t kernel_backend::take_from_pool(op_list& done) noexcept {
     newest = older;
   }
   size_t count = 0;
+  while (io_op* op = done_here_.pop()) {
+    done.push(*op);
+    ++count;
+  }
   while (oldest_first) {
     io_op* following = oldest_first->next;
     done.push(*oldest_first);

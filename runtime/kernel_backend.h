@@ -25,6 +25,7 @@ class kernel_backend : public backend {
   void close_now(int fd) noexcept override;
   void close_behind(int fd) noexcept override;
   int lock_file(int fd) noexcept override;
+  void may_block(bool allowed) noexcept override { may_block_ = allowed; }
 
  protected:
   // `socket_flags`: what sockets are created with beside SOCK_CLOEXEC.
@@ -35,11 +36,13 @@ class kernel_backend : public backend {
   // To be called when wake_fd() was readable, before taking what others left.
   void clear_wake() noexcept;
 
-  void submit_to_pool(io_op& op) { pool_.submit(op); }
+  void submit_to_pool(io_op& op);
   void submit_to_commit_pool(io_op& op) { commit_pool_.submit(op); }
   // Moves what the pools have finished to `done`; returns how many.
   size_t take_from_pool(op_list& done) noexcept;
-  bool pool_has_results() const noexcept { return finished_.load(std::memory_order_seq_cst) != nullptr; }
+  bool pool_has_results() const noexcept {
+    return !done_here_.empty() || finished_.load(std::memory_order_seq_cst) != nullptr;
+  }
 
   // A socket for the family of `address`, or a negative errno.
   int make_socket(const socket_address& address) const noexcept;
@@ -53,6 +56,8 @@ class kernel_backend : public backend {
   int wake_fd_ = -1;
   std::atomic<bool> woken_{false};
   std::atomic<io_op*> finished_{nullptr};
+  bool may_block_ = false;
+  op_list done_here_;  // by this thread, while it may block
   file_pool pool_;
   file_pool commit_pool_;  // for writes with dsync, which nothing may hold up
 };
