@@ -35,6 +35,7 @@ json json_of(const processor_flow& flow) {
            {"is_apart", s.is_apart},       {"state_entries", s.state_entries},
            {"state_bytes", s.state_bytes}, {"counters", json_of(s.counters)},
            {"metrics", s.metrics}};
+  if (s.processor != flow.processor) all["stage"] = s.processor;
   if (s.until) all["until"] = *s.until;
   for (const processors::input_position& one : s.inputs)
     all["inputs"].push_back({{"topic", one.topic}, {"position", one.cursor}, {"lag", one.lag}});
@@ -83,6 +84,7 @@ json json_of(const processor_details& d) {
   all["isolation"] = d.isolation;
   all["dead_letter"] = d.dead_letter;
   all["changelogs"] = d.changelogs;
+  all["repartitions"] = d.repartitions;
   all["topology"] = d.topology;
   all["topology_graph"] = d.topology_graph;
   all["state_bytes"] = d.state_bytes;

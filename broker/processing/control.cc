@@ -52,8 +52,14 @@ std::optional<error> processor_control::name_taken(const std::string& name) cons
   return std::nullopt;
 }
 
-// What the topics that exist already say against the processor.
+// What the topics that exist already say against the processor, with all its stages.
 result<void> processor_control::check_topics(const processors::deployed_processor& p) const {
+  MR_TRY(check_topics_of_stage(p));
+  for (const processors::deployed_processor& stage : p.further_stages) MR_TRY(check_topics_of_stage(stage));
+  return {};
+}
+
+result<void> processor_control::check_topics_of_stage(const processors::deployed_processor& p) const {
   const image_ptr image = whole_.whole_.shards[0]->image();
   const uint32_t shards = whole_.whole_.shard_count();
   MR_TRY(check_inputs(p, *image, shards));
@@ -174,8 +180,12 @@ task<result<processors::deployed_processor>> processor_control::prepare(const st
   if (!code) co_return fail(errc::invalid_config, "processor {}: {}", name, code.error().message);
   auto prepared = processors::deployment::prepare(std::move(*spec), std::move(*code));
   if (!prepared) co_return fail(prepared.error());
-  if (const auto* found = accused.find(name, prepared->code->content_hash()))
-    prepared->quarantined = found->sentence();
+  const auto heed = [&accused](processors::deployed_processor& stage) {
+    if (const auto* found = accused.find(stage.spec.name, stage.code->content_hash()))
+      stage.quarantined = found->sentence();
+  };
+  heed(*prepared);
+  std::ranges::for_each(prepared->further_stages, heed);
   const result<void> fit = check_topics(*prepared);
   if (!fit) co_return fail(fit.error());
   co_return std::move(*prepared);
@@ -254,12 +264,20 @@ task<result<deploy_outcome>> processor_control::succeed(std::string name, proces
   auto prepared = co_await prepare(stored, std::move(library));
   if (!prepared) co_return fail(prepared.error());
   deploy_outcome outcome = outcome_of(*prepared);
-  const processors::deployed_ptr old = whole_.current().find(name);
+  const std::vector<processors::deployed_ptr> stages = whole_.current().stages_of(name);
+  const processors::deployed_ptr old = stages.empty() ? nullptr : stages.front();
   if (old && !old->code->is_absent()) {
-    const std::set<uint32_t> versions = co_await state_versions(old);
-    const result<void> fit = check_successor(*old, *prepared, versions, outcome.notes);
-    if (!fit) co_return fail(fit.error());
-    prepared->is_held = old->is_held;
+    if (stages.size() != prepared->further_stages.size() + 1)
+      co_return fail(errc::invalid_config,
+                     "processor {} has {} stages, and this library has {}, which would not find the state: "
+                     "deploy it under another name",
+                     name, stages.size(), prepared->further_stages.size() + 1);
+    for (size_t i = 0; i < stages.size(); ++i) {
+      const std::set<uint32_t> versions = co_await state_versions(stages[i]);
+      const processors::deployed_processor& next = i == 0 ? *prepared : prepared->further_stages[i - 1];
+      const result<void> fit = check_successor(*stages[i], next, versions, outcome.notes);
+      if (!fit) co_return fail(fit.error());
+    }
     if (old->is_held) outcome.notes.emplace_back("It is paused, and stays so until it is resumed.");
     if (old->spec.start != prepared->spec.start)
       outcome.notes.emplace_back(
@@ -269,6 +287,7 @@ task<result<deploy_outcome>> processor_control::succeed(std::string name, proces
   stored.earlier = std::move(earlier);
   auto next = whole_.current().without(without).with(std::move(*prepared));
   if (!next) co_return fail(next.error());
+  if (old && old->is_held) next = processing::as_held(*next, name, true);
   std::vector<storage::metadata_entry> entries{entry_of(name, stored)};
   if (!without.empty()) {
     stored_processor leaving = whole_.stored_.at(without);

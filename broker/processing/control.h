@@ -51,6 +51,7 @@ struct replay_request {
 // One processor on one partition, and where it runs.
 struct processor_flow {
   uint32_t shard = 0;
+  std::string processor;  // of several stages the whole, while status names the stage
   processors::flow_status status;
 };
 
@@ -92,13 +93,20 @@ struct processor_details {
   std::string isolation;
   std::string dead_letter;
   std::vector<std::string> changelogs;
-  std::string topology;  // its steps, as text and for Graphviz; empty if it tells none
+  std::vector<std::string> repartitions;  // the topics between its stages
+  std::string topology;                   // its steps, as text and for Graphviz; empty if it tells none
   std::string topology_graph;
   uint64_t state_bytes = 0;
   uint64_t state_bytes_max = 0;
   int64_t deployed_at_ms = 0;               // 0: with the configuration file
   std::vector<processor_version> versions;  // earlier ones, the last one first
   std::vector<processor_flow> flows;        // by partition
+};
+
+// What goes with a purged processor.
+struct leftovers {
+  std::vector<std::string> further_stages;  // whose positions and state go like its own
+  std::vector<std::string> topics;
 };
 
 class processor_control {
@@ -145,6 +153,7 @@ class processor_control {
   // Whether a processor of that name has left a position on a topic that is still there.
   runtime::task<bool> has_position(std::string name);
   result<void> check_topics(const processors::deployed_processor& p) const;
+  result<void> check_topics_of_stage(const processors::deployed_processor& p) const;
   static result<void> check_successor(const processors::deployed_processor& old,
                                       const processors::deployed_processor& now,
                                       const std::set<uint32_t>& versions, std::vector<std::string>& notes);
@@ -169,11 +178,12 @@ class processor_control {
                                                 std::string without = {});
   std::optional<error> no_shadow_of(const std::string& name) const;
   std::optional<error> read_by_another(const std::string& name, const std::vector<std::string>& topics) const;
-  static std::vector<std::string> leftovers_of(const processors::deployed_processor& p, stored_role role);
+  static leftovers leftovers_of(const std::vector<processors::deployed_ptr>& stages, stored_role role);
   runtime::task<result<void>> remove_now(std::string name, bool purge);
-  runtime::task<result<void>> drop_leftovers(std::string name, std::vector<std::string> topics);
+  runtime::task<result<void>> drop_leftovers(std::string name, leftovers left);
 
-  processor_summary summary_of(const processors::deployed_processor& p,
+  // Of all its stages, at least one.
+  processor_summary summary_of(const std::vector<processors::deployed_ptr>& stages,
                                const std::vector<processor_flow>& flows) const;
   processor_summary summary_of_failed(const std::string& name, const std::string& why) const;
   runtime::task<std::vector<processor_flow>> flows();

@@ -84,6 +84,9 @@ task<result<deploy_outcome>> processor_control::replay(std::string of, replay_re
     co_return fail(errc::invalid_config, "processor {} cannot be loaded: {}", of, original->quarantined);
   if (original->is_validator())
     co_return fail(errc::invalid_config, "processor {} is a validator: it derives nothing to replay", of);
+  if (whole_.current().stages_of(of).size() > 1)
+    co_return fail(errc::not_supported, "processor {} has several stages: replays are of processors with one",
+                   of);
   if (processors::has_several_inputs(original->spec))
     co_return fail(
         errc::not_supported,

@@ -42,6 +42,9 @@ task<result<deploy_outcome>> processor_control::shadow(processor_entry entry) {
     co_return fail(errc::invalid_config, "processor {} cannot be loaded: {}", of, original->quarantined);
   if (original->is_validator())
     co_return fail(errc::invalid_config, "processor {} is a validator: it derives nothing to compare", of);
+  if (whole_.current().stages_of(of).size() > 1)
+    co_return fail(errc::not_supported, "processor {} has several stages: shadows are of processors with one",
+                   of);
   if (processors::has_several_inputs(original->spec))
     co_return fail(errc::not_supported, "processor {} has several inputs: shadows are of processors with one",
                    of);
@@ -95,10 +98,8 @@ task<result<deploy_outcome>> processor_control::promote(std::string name) {
   if (const auto refused = no_shadow_of(name)) co_return fail(*refused);
   if (const auto refused = not_ours(name)) co_return fail(*refused);
   const std::string shadow = shadow_of(name);
-  std::vector<std::string> topics;
-  if (const processors::deployed_ptr p = whole_.current().find(shadow))
-    topics = leftovers_of(*p, stored_role::shadow);
-  if (const auto refused = read_by_another(shadow, topics)) co_return fail(*refused);
+  leftovers left = leftovers_of(whole_.current().stages_of(shadow), stored_role::shadow);
+  if (const auto refused = read_by_another(shadow, left.topics)) co_return fail(*refused);
   const stored_version promoted = whole_.stored_.at(shadow).earlier.at(0);
   const stored_processor& old = whole_.stored_.at(name);
   std::vector<stored_version> earlier{old.current};
@@ -108,7 +109,7 @@ task<result<deploy_outcome>> processor_control::promote(std::string name) {
                                   std::move(earlier), shadow);
   if (!outcome) co_return outcome;
   // The rest is done again at the next start if it cannot be done now.
-  const result<void> dropped = co_await drop_leftovers(shadow, std::move(topics));
+  const result<void> dropped = co_await drop_leftovers(shadow, std::move(left));
   if (!dropped)
     outcome->notes.push_back(
         fmt::format("What {} has left behind cannot be dropped yet: {}", shadow, dropped.error().message));

@@ -1,6 +1,7 @@
 // The part of processor_control that tells what there is.
 #include <algorithm>
 #include <array>
+#include <tuple>
 
 #include "broker/node.h"
 #include "broker/processing/control.h"
@@ -36,7 +37,7 @@ std::string_view name_of(processors::error_policy policy) {
 void add_flows(processor_summary& s, const std::vector<processor_flow>& flows) {
   auto most_urgent = by_urgency.end();
   for (const processor_flow& f : flows) {
-    if (f.status.processor != s.name) continue;
+    if (f.processor != s.name) continue;
     ++s.partitions;
     s.lag += f.status.lag;
     s.records_in += f.status.counters.records_in;
@@ -51,26 +52,41 @@ void add_flows(processor_summary& s, const std::vector<processor_flow>& flows) {
 
 }  // namespace
 
-processor_summary processor_control::summary_of(const processors::deployed_processor& p,
+processor_summary processor_control::summary_of(const std::vector<processors::deployed_ptr>& stages,
                                                 const std::vector<processor_flow>& flows) const {
+  const processors::deployed_processor& p = *stages.front();
   processor_summary s{.name = p.spec.name,
                       .is_from_file = !whole_.stored_.contains(p.spec.name),
                       .code = p.code->name(),
                       .version = p.code->version(),
                       .content_hash = p.code->content_hash(),
-                      .input = fmt::format("{}", fmt::join(p.input_topics, ", ")),
-                      .inputs = p.spec.inputs,
-                      .outputs = p.spec.outputs,
+                      .input = {},
+                      .inputs = {},
+                      .outputs = {},
                       .state = p.is_validator() ? "running" : "idle",
                       .why = {}};
+  // What lies between its stages is its own business.
+  std::vector<std::string> inputs;
+  for (const processors::deployed_ptr& stage : stages) {
+    const auto is_between = [&stage](const std::string& topic) {
+      return std::ranges::find(stage->spec.repartitions, topic) != stage->spec.repartitions.end();
+    };
+    for (const std::string& topic : stage->input_topics)
+      if (!is_between(topic)) inputs.push_back(topic);
+    for (const auto& [input, topic] : stage->spec.inputs)
+      if (!is_between(topic)) s.inputs[input] = topic;
+    for (const auto& [output, topic] : stage->spec.outputs)
+      if (!is_between(topic)) s.outputs[output] = topic;
+  }
+  s.input = fmt::format("{}", fmt::join(inputs, ", "));
   if (const auto stored = whole_.stored_.find(p.spec.name); stored != whole_.stored_.end()) {
     s.role = name_of(stored->second.role);
     s.of = stored->second.of;
   }
-  const bool is_stopped = p.is_held || !p.quarantined.empty();
-  if (is_stopped) {
+  for (const processors::deployed_ptr& stage : stages) {
+    if (!stage->is_held && stage->quarantined.empty()) continue;
     s.state = "paused";
-    s.why = p.is_held ? "its operator has paused it" : p.quarantined;
+    s.why = stage->is_held ? "its operator has paused it" : stage->quarantined;
   }
   add_flows(s, flows);
   return s;
@@ -99,10 +115,14 @@ task<std::vector<processor_flow>> processor_control::flows() {
       return host ? host->status() : std::vector<processors::flow_status>();
     };
     std::vector<processors::flow_status> there = co_await runtime::call_on(shard_id(i), ask);
-    for (processors::flow_status& s : there) all.push_back({i, std::move(s)});
+    for (processors::flow_status& s : there) {
+      const processors::deployed_ptr p = whole_.current().find(s.processor);
+      all.push_back({i, p ? processors::whole_name(p->spec) : s.processor, std::move(s)});
+    }
   }
-  std::ranges::sort(
-      all, {}, [](const processor_flow& f) { return std::pair(f.status.processor, f.status.partition); });
+  std::ranges::sort(all, {}, [](const processor_flow& f) {
+    return std::tuple(f.processor, f.status.processor, f.status.partition);
+  });
   co_return all;
 }
 
@@ -110,7 +130,8 @@ task<std::vector<processor_summary>> processor_control::list() {
   const std::vector<processor_flow> there = co_await flows();
   std::vector<processor_summary> all;
   for (const processors::deployed_ptr& p : whole_.current().processors())
-    if (!whole_.failed_.contains(p->spec.name)) all.push_back(summary_of(*p, there));
+    if (p->spec.stage_of.empty() && !whole_.failed_.contains(p->spec.name))
+      all.push_back(summary_of(whole_.current().stages_of(p->spec.name), there));
   for (const auto& [name, why] : whole_.failed_) all.push_back(summary_of_failed(name, why));
   std::ranges::sort(all, {}, &processor_summary::name);
   co_return all;
@@ -124,19 +145,25 @@ task<result<processor_details>> processor_control::describe(std::string name) {
     d.summary = summary_of_failed(name, failed->second);
     d.library = entry.library;
     d.options = {entry.settings.begin(), entry.settings.end()};
-  } else if (const processors::deployed_ptr p = whole_.current().find(name)) {
-    d.summary = summary_of(*p, there);
+  } else if (const auto stages = whole_.current().stages_of(name); !stages.empty()) {
+    const processors::deployed_ptr& p = stages.front();
+    d.summary = summary_of(stages, there);
     d.library = p->spec.library;
     d.options = p->spec.options;
     d.on_error = name_of(p->spec.on_error);
     d.isolation = processors::name_of(p->spec.isolated);
     d.dead_letter = p->spec.dead_letter;
-    d.changelogs = p->spec.changelogs;
+    for (const processors::deployed_ptr& stage : stages) {
+      d.changelogs.insert(d.changelogs.end(), stage->spec.changelogs.begin(), stage->spec.changelogs.end());
+      for (const std::string& topic : stage->spec.repartitions)
+        if (processors::reads(stage->spec, topic)) d.repartitions.push_back(topic);
+    }
     d.topology = p->code->topology();
     d.topology_graph = p->code->topology_graph();
-    if (p->memory) {
-      d.state_bytes = p->memory->bytes.load();
-      d.state_bytes_max = p->memory->bytes_max.load();
+    for (const processors::deployed_ptr& stage : stages) {
+      if (!stage->memory) continue;  // which those that have state share
+      d.state_bytes = stage->memory->bytes.load();
+      d.state_bytes_max = stage->memory->bytes_max.load();
     }
   } else {
     co_return fail(errc::resource_not_found, "there is no processor {}", name);
@@ -152,7 +179,7 @@ task<result<processor_details>> processor_control::describe(std::string name) {
                             v.deployed_at_ms});
   }
   for (const processor_flow& f : there)
-    if (f.status.processor == name) d.flows.push_back(f);
+    if (f.processor == name) d.flows.push_back(f);
   co_return d;
 }
 

@@ -21,6 +21,21 @@ bool is_outbox(const processors::processor_spec& spec, std::string_view topic) {
   });
 }
 
+bool is_between_stages(const processors::processor_spec& spec, std::string_view topic) {
+  return std::ranges::find(spec.repartitions, topic) != spec.repartitions.end();
+}
+
+// A topic that a processor reads together with `name`; null if there is none, or it does not exist.
+const topic* read_beside(const processors::deployment& among, std::string_view name,
+                         const metadata_image& image) {
+  for (const processors::deployed_ptr& p : among.processors()) {
+    if (!processors::reads(p->spec, name)) continue;
+    for (const std::string& input : p->input_topics)
+      if (const topic* found = input == name ? nullptr : image.find(input)) return found;
+  }
+  return nullptr;
+}
+
 // The topic that a replay's output stands for; nothing for a processor of its own.
 std::string played_topic(const processors::deployment& among, const processors::deployed_processor& p,
                          std::string_view topic) {
@@ -104,10 +119,7 @@ result<processors::deployment> processing::deployed_at_start() {
   if (!from_file) return from_file;
   processors::deployment all = std::move(*from_file);
   for (const processors::processor_spec& spec : specs) {
-    if (!is_held(spec.name)) continue;
-    auto held = all.with(as_held(*all.find(spec.name), true));
-    if (!held) return held;
-    all = std::move(*held);
+    if (is_held(spec.name)) all = as_held(all, spec.name, true);
   }
   for (const auto& [name, p] : stored_) {
     if (p.is_leaving) continue;
@@ -140,18 +152,19 @@ result<processors::deployment> processing::deploy_stored(const processors::deplo
     return fail(errc::corruption, "{} is damaged", library_of(p.current.content_hash));
   auto prepared = processors::deployment::prepare(std::move(*spec), std::move(*code));
   if (!prepared) return fail(prepared.error());
-  prepared->is_held = is_held;
-  return among.with(std::move(*prepared));
+  auto all = among.with(std::move(*prepared));
+  if (!all) return all;
+  return as_held(*all, p.current.entry.name, is_held);
 }
 
 std::string processing::library_of(const std::string& content_hash) const {
   return fmt::format("{}/{}.so", library_directory_, content_hash);
 }
 
-processors::deployed_processor processing::as_held(const processors::deployed_processor& p, bool is_held) {
-  processors::deployed_processor changed = p;
-  changed.is_held = is_held;
-  return changed;
+// With all its stages.
+processors::deployment processing::as_held(const processors::deployment& among, const std::string& name,
+                                           bool is_held) {
+  return among.changed(name, [is_held](processors::deployed_processor& stage) { stage.is_held = is_held; });
 }
 
 // Notes and watches what processors do. Once, before the first of them runs.
@@ -291,10 +304,21 @@ runtime::task<void> processing::complete_topics(shard_context& context) {
                        {"retention.bytes", "-1"},
                        {"segment.bytes", "16777216"},
                        {"message.timestamp.type", "CreateTime"}};
+        // Records leave it by trimming alone, when the next stage has taken them, however old they say they
+        // are.
+        const bool is_repartition = is_between_stages(p.spec, name);
+        if (is_repartition)
+          overrides = {{"cleanup.policy", "delete"},
+                       {"retention.ms", "-1"},
+                       {"retention.bytes", "-1"},
+                       {"segment.bytes", "16777216"},
+                       {"message.timestamp.type", "CreateTime"}};
         if (const auto kept = input->overrides.find("durability"); kept != input->overrides.end())
           overrides.insert(*kept);
         // What is sent to other partitions goes to as many as the processor's own that is played again.
         const topic* model = is_beside ? nullptr : image->find(played_topic(set->what, p, name));
+        // Between stages it has as many as what the next stage reads beside it.
+        if (is_repartition) model = read_beside(set->what, name, *image);
         wanted.push_back({.name = name,
                           .partitions = model ? model->partitions : input->partitions,
                           .overrides = std::move(overrides),
@@ -376,9 +400,13 @@ std::optional<std::string> processing::refusal_of_growth(shard_id shard, std::st
 std::optional<std::string> processing::refusal_of_changes(shard_id shard, std::string_view topic) const {
   const processor_set& set = *shards_[shard.value()].set;
   if (set.has_absent)
-    for (const processors::deployed_ptr& p : set.what.processors())
-      if (p->code->is_absent() && processors::may_be_changelog(p->spec.name, topic))
+    for (const processors::deployed_ptr& p : set.what.processors()) {
+      if (!p->code->is_absent()) continue;
+      if (processors::may_be_changelog(p->spec.name, topic))
         return fmt::format("the topic holds the state of processor {}", p->spec.name);
+      if (processors::may_be_between_stages(p->spec.name, topic))
+        return fmt::format("the topic holds what processor {} sends to other partitions", p->spec.name);
+    }
   if (!std::ranges::binary_search(set.topics, topic)) return std::nullopt;
   for (const processors::deployed_ptr& deployed : set.what.processors()) {
     const processors::deployed_processor& p = *deployed;
@@ -395,10 +423,12 @@ std::optional<std::string> processing::refusal_of_changes(shard_id shard, std::s
 
 std::optional<std::string> processing::refusal_of_writes(shard_id shard, std::string_view topic) const {
   const processor_set& set = *shards_[shard.value()].set;
-  if (!std::ranges::binary_search(set.topics, topic)) return std::nullopt;
+  if (!set.has_absent && !std::ranges::binary_search(set.topics, topic)) return std::nullopt;
   if (auto why = refusal_of_changes(shard, topic)) return why;
   for (const processors::deployed_ptr& deployed : set.what.processors()) {
     const processors::deployed_processor& p = *deployed;
+    if (is_between_stages(p.spec, topic))
+      return fmt::format("the topic lies between stages of processor {}", processors::whole_name(p.spec));
     const std::vector<std::string> targets = processors::topics_written(p.spec);
     if (!p.spec.has_external_writes && std::ranges::find(targets, topic) != targets.end())
       return fmt::format(

@@ -41,7 +41,7 @@ struct processor_set {
   processors::deployment what;
   // Names of all topics that processors read or write, sorted.
   std::vector<std::string> topics;
-  // One of them stands in for a library that cannot be loaded: the names of its changelogs are not known.
+  // One of them stands in for a library that cannot be loaded: the names of its own topics are not known.
   bool has_absent = false;
 
   explicit processor_set(processors::deployment deployed);
@@ -102,7 +102,8 @@ class processing final : private processors::neighbours {
   result<processors::deployment> deploy_stored(const processors::deployment& among, const stored_processor& p,
                                                bool is_held) const;
   std::string library_of(const std::string& content_hash) const;
-  static processors::deployed_processor as_held(const processors::deployed_processor& p, bool is_held);
+  static processors::deployment as_held(const processors::deployment& among, const std::string& name,
+                                        bool is_held);
   void guard();
   void start_host(shard_context& context);
   runtime::task<void> adopt(processors::deployment now);

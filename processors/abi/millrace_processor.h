@@ -265,6 +265,8 @@ typedef struct millrace_setup {
   const millrace_option* options; /* configuration, sorted by key */
   uint32_t option_count;
   uint32_t option_stride;
+  uint32_t stage;    /* which of the library's stages it is: zero for the first, or the only one */
+  uint32_t reserved; /* zero */
 } millrace_setup;
 
 /* A run of consecutive records of one input to process. */
@@ -333,6 +335,16 @@ typedef struct millrace_processor {
   uint32_t input_count;
   uint32_t reserved_3; /* zero */
   const char* const* inputs;
+
+  /* Optional: the further stages, of a processor whose records change their keys on the way. Each is a
+   * table like this one, which is the first stage; they have no stages of their own, and names of stores are
+   * those of one stage only. An output of a stage that bears the name of an input of a later one has no topic
+   * of the deployment's: the broker makes one between them (a repartition topic), on which records go to
+   * partitions by their keys. Each stage has its own stream time and its own instances, and create() is told
+   * which stage it is for. */
+  uint32_t further_stage_count;
+  uint32_t reserved_4; /* zero */
+  const struct millrace_processor* const* further_stages;
 } millrace_processor;
 
 /* The exported function: returns the table, or null if this host is too old for it. Called once per load,

@@ -68,6 +68,7 @@ class bundled_processor {
     options all;
     from.each_option([&](std::string_view key, std::string_view value) { all.emplace(key, value); });
     build(*steps_, all);
+    steps_->close();
   }
   void process(const record& one, context& ctx) { steps_->run(one, ctx); }
   // Declared for the sake of the stream time; none is ever set.

@@ -126,6 +126,7 @@ shard_host::progress shard_host::conclude(flow& f, record_block& block,
     for (const millrace_record& r : records.first(outcome.records_done)) input_bytes += size_of(r);
     f.counters.bytes_in += input_bytes - bytes_before;
     if (outcome.records_done > 0) move_cursor(f, next);
+    note_taken(f, input_bytes - bytes_before);
     if (outcome.failure) {
       const int64_t at = records[outcome.records_done].offset;
       if (const progress p = on_failure(f, block, at, outcome); p != progress::all) return p;

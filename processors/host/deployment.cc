@@ -5,6 +5,7 @@
 #include "base/assert.h"
 #include "processors/host/bundled_library.h"
 #include "processors/host/instance.h"
+#include "processors/host/stages.h"
 #include "processors/host/trial.h"
 
 namespace millrace::processors {
@@ -89,6 +90,24 @@ result<void> try_instance(const processor_spec& spec, std::shared_ptr<const plug
   return {};
 }
 
+// One stage, without state so far.
+result<deployed_processor> prepare_stage(processor_spec spec, std::shared_ptr<const plugin> code) {
+  auto inputs = map_inputs(spec, *code);
+  if (!inputs) return fail(inputs.error());
+  auto topics = map_outputs(spec, *code);
+  if (!topics) return fail(topics.error());
+  MR_TRY(check_role(spec, *code));
+  spec.changelogs = changelogs_of(spec, *code);
+  deployed_processor p;
+  p.id = processor_id(spec.name);
+  p.state_id = state_id_of(spec.name);
+  p.input_topics = std::move(*inputs);
+  p.output_topics = std::move(*topics);
+  p.spec = std::move(spec);
+  p.code = std::move(code);
+  return p;
+}
+
 }  // namespace
 
 std::vector<std::string> deployed_processor::target_topics() const {
@@ -127,23 +146,23 @@ deployed_ptr deployment::find(std::string_view name) const {
 
 result<deployed_processor> deployment::prepare(processor_spec spec, std::shared_ptr<const plugin> code) {
   MR_TRY(check_specs({spec}));
+  const auto stages = processors::stages_of(code);
   // Why it does not start comes first: a topology that cannot be built has no outputs.
-  if (!code->is_elsewhere()) MR_TRY(try_instance(spec, code));
-  auto inputs = map_inputs(spec, *code);
-  if (!inputs) return fail(inputs.error());
-  auto topics = map_outputs(spec, *code);
-  if (!topics) return fail(topics.error());
-  MR_TRY(check_role(spec, *code));
-  spec.changelogs = changelogs_of(spec, *code);
-  deployed_processor p;
-  p.id = processor_id(spec.name);
-  p.state_id = state_id_of(spec.name);
-  p.input_topics = std::move(*inputs);
-  p.output_topics = std::move(*topics);
-  if (code->is_stateful()) p.memory = std::make_shared<state_memory>(spec.state_bytes_max);
-  p.spec = std::move(spec);
-  p.code = std::move(code);
-  return p;
+  for (const auto& stage : stages)
+    if (!stage->is_elsewhere()) MR_TRY(try_instance(spec, stage));
+  auto specs = specs_of_stages(spec, stages);
+  if (!specs) return fail(specs.error());
+  const auto memory = std::make_shared<state_memory>(spec.state_bytes_max);
+  std::vector<deployed_processor> all;
+  for (size_t i = 0; i < stages.size(); ++i) {
+    auto stage = prepare_stage(std::move((*specs)[i]), stages[i]);
+    if (!stage) return fail(stage.error());
+    if (stage->code->is_stateful()) stage->memory = memory;
+    all.push_back(std::move(*stage));
+  }
+  deployed_processor first = std::move(all.front());
+  first.further_stages.assign(std::make_move_iterator(all.begin() + 1), std::make_move_iterator(all.end()));
+  return first;
 }
 
 result<deployed_processor> deployment::absent(processor_spec spec, std::string why) {
@@ -163,23 +182,57 @@ result<deployed_processor> deployment::absent(processor_spec spec, std::string w
   return p;
 }
 
+std::vector<deployed_ptr> deployment::stages_of(std::string_view name) const {
+  std::vector<deployed_ptr> found;
+  for (const deployed_ptr& p : processors_)
+    if (whole_name(p->spec) == name) found.push_back(p);
+  return found;
+}
+
+void deployment::put(deployed_processor one) {
+  std::vector<deployed_processor> stages = std::move(one.further_stages);
+  one.further_stages.clear();
+  stages.insert(stages.begin(), std::move(one));
+  // Stages that it has no more go; those it keeps stay where they are.
+  std::erase_if(processors_, [&](const deployed_ptr& p) {
+    return whole_name(p->spec) == stages.front().spec.name &&
+           std::ranges::none_of(stages, [&](const auto& stage) { return stage.spec.name == p->spec.name; });
+  });
+  for (deployed_processor& stage : stages) {
+    const auto at = std::ranges::find_if(processors_, [&](const deployed_ptr& p) {
+      return p->spec.name == stage.spec.name && p->spec.stage_of == stage.spec.stage_of;
+    });
+    if (at == processors_.end()) {
+      processors_.push_back(std::make_shared<deployed_processor>(std::move(stage)));
+      continue;
+    }
+    if ((*at)->memory && stage.memory) stage.memory = (*at)->memory;
+    *at = std::make_shared<deployed_processor>(std::move(stage));
+  }
+}
+
 result<deployment> deployment::with(deployed_processor one) const {
   deployment next = *this;
-  const auto at = std::ranges::find_if(next.processors_,
-                                       [&](const deployed_ptr& p) { return p->spec.name == one.spec.name; });
-  if (at == next.processors_.end()) {
-    next.processors_.push_back(std::make_shared<deployed_processor>(std::move(one)));
-  } else {
-    if ((*at)->memory && one.memory) one.memory = (*at)->memory;
-    *at = std::make_shared<deployed_processor>(std::move(one));
-  }
+  next.put(std::move(one));
   MR_TRY(check_specs(next.specs()));
   return next;
 }
 
 deployment deployment::without(std::string_view name) const {
   deployment next = *this;
-  std::erase_if(next.processors_, [&](const deployed_ptr& p) { return p->spec.name == name; });
+  std::erase_if(next.processors_, [&](const deployed_ptr& p) { return whole_name(p->spec) == name; });
+  return next;
+}
+
+deployment deployment::changed(std::string_view name,
+                               const std::function<void(deployed_processor&)>& change) const {
+  deployment next = *this;
+  for (deployed_ptr& p : next.processors_) {
+    if (whole_name(p->spec) != name) continue;
+    auto one = std::make_shared<deployed_processor>(*p);
+    change(*one);
+    p = std::move(one);
+  }
   return next;
 }
 
@@ -204,7 +257,7 @@ result<deployment> deployment::load(const std::vector<processor_spec>& specs, co
       return fail(errc::invalid_config, "processor {}: {}", spec.name, code.error().message);
     auto prepared = code ? prepare(spec, *code) : absent(spec, code.error().message);
     if (!prepared) return fail(prepared.error());
-    all.processors_.push_back(std::make_shared<deployed_processor>(std::move(*prepared)));
+    all.put(std::move(*prepared));
   }
   MR_TRY(check_specs(all.specs()));  // with the changelogs
   return all;
@@ -218,7 +271,7 @@ result<deployment> deployment::assemble(const std::vector<processor_spec>& specs
   for (size_t i = 0; i < specs.size(); ++i) {
     auto prepared = prepare(specs[i], codes[i]);
     if (!prepared) return fail(prepared.error());
-    d.processors_.push_back(std::make_shared<deployed_processor>(std::move(*prepared)));
+    d.put(std::move(*prepared));
   }
   MR_TRY(check_specs(d.specs()));  // with the changelogs
   return d;

@@ -6,6 +6,7 @@
 // wrong with a configuration or a shared object is found while a set is made.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -30,6 +31,8 @@ struct deployed_processor {
   std::string quarantined;                 // why it must not run; empty if it may
   std::vector<suspicion> suspicions;       // on what the last broker was killed in it
   bool is_held = false;                    // its operator has paused it
+  // What follows the first stage, on the way into a deployment: there each stage is one of the processors.
+  std::vector<deployed_processor> further_stages;
 
   bool is_validator() const { return spec.on_error == error_policy::reject; }
   partitioning output_by(size_t output) const { return partitioning_of(spec, code->outputs()[output]); }
@@ -57,15 +60,18 @@ class deployment {
   static result<deployment> assemble(const std::vector<processor_spec>& specs,
                                      const std::vector<std::shared_ptr<const plugin>>& codes);
 
-  // One processor: checks that inputs and outputs are mapped one for one, and makes (and destroys) a trial
-  // instance so that bad options show now.
+  // One processor, with all its stages: checks that inputs and outputs are mapped one for one, and makes (and
+  // destroys) a trial instance of each so that bad options show now.
   static result<deployed_processor> prepare(processor_spec spec, std::shared_ptr<const plugin> code);
   // One whose library cannot be loaded: it keeps its topics, and does not run.
   static result<deployed_processor> absent(processor_spec spec, std::string why);
-  // This set with `one` in the place of the processor of its name, or added. What is wrong with the whole is
-  // the error. The state of the one it replaces and its own count as one against state_bytes_max.
+  // This set with `one`, and its further stages, in the place of the processor of its name, or added. What is
+  // wrong with the whole is the error. The state of the one it replaces and its own count as one against
+  // state_bytes_max.
   result<deployment> with(deployed_processor one) const;
   deployment without(std::string_view name) const;
+  // This set after `change` of each stage of the processor.
+  deployment changed(std::string_view name, const std::function<void(deployed_processor&)>& change) const;
 
   // What the processors may have done to the last run is held against them. Before any shard uses this.
   void heed(const quarantine& accusations);
@@ -73,10 +79,13 @@ class deployment {
   bool empty() const { return processors_.empty(); }
   const std::vector<deployed_ptr>& processors() const { return processors_; }
   std::vector<processor_spec> specs() const;
-  // Null if there is none.
+  // One stage, by its own name; null if there is none.
   deployed_ptr find(std::string_view name) const;
+  // All stages of the processor of that name, the first one first; none if there is no such processor.
+  std::vector<deployed_ptr> stages_of(std::string_view name) const;
 
  private:
+  void put(deployed_processor one);
   std::vector<deployed_ptr> processors_;
 };
 

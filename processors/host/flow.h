@@ -110,6 +110,11 @@ struct flow_input {
   storage::topic_partition_id id;
   int64_t cursor = 0;
 
+  // --- if it lies between stages: what was taken is removed, a portion at a time ---
+  bool is_between_stages = false;
+  bool is_trimming = false;
+  uint64_t untrimmed_bytes = 0;
+
   // --- while lagging ---
   std::deque<slice> backlog;  // batches read, the first one holding the cursor
   record_block block;         // the first of backlog, decoded
@@ -138,7 +143,13 @@ struct flow {
         processor(*owner),
         key{owner->id, ids.front()},
         is_apart(processor.spec.isolated != isolation::none) {
-    for (const storage::topic_partition_id& id : ids) inputs.emplace_back().id = id;
+    for (const storage::topic_partition_id& id : ids) {
+      const std::string& topic = processor.input_topics[inputs.size()];
+      flow_input& next = inputs.emplace_back();
+      next.id = id;
+      next.is_between_stages =
+          std::ranges::find(processor.spec.repartitions, topic) != processor.spec.repartitions.end();
+    }
   }
 
   const deployed_ptr owner;

@@ -209,6 +209,7 @@ result<void> instance::start() {
   setup.options = options.data();
   setup.option_count = static_cast<uint32_t>(options.size());
   setup.option_stride = sizeof(millrace_option);
+  setup.stage = processor_.code->stage();
 
   const int32_t status = code_->create(host_table<host_functions>, scope(), setup);
   if (status != MILLRACE_OK)

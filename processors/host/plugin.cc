@@ -14,6 +14,7 @@
 
 #include "base/bytes.h"
 #include "base/checksum.h"
+#include "processors/host/spec.h"
 
 namespace millrace::processors {
 namespace {
@@ -183,6 +184,56 @@ result<void> plugin::adopt(const millrace_processor* table) {
   version_ = table_.version;
   topology_ = shown_text(table_.topology);
   topology_graph_ = shown_text(table_.topology_graph);
+  return adopt_further_stages();
+}
+
+result<void> plugin::adopt_further_stages() {
+  if (table_.further_stage_count == 0) return {};
+  if (table_.further_stage_count >= stages_max || !table_.further_stages)
+    return fail(errc::malformed, "it declares {} further stages; up to {} are possible",
+                table_.further_stage_count, stages_max - 1);
+  for (uint32_t i = 0; i < table_.further_stage_count; ++i) {
+    std::shared_ptr<plugin> next(new plugin);
+    next->content_hash_ = content_hash_;
+    next->path_ = path_;
+    next->stage_ = i + 1;
+    if (const auto adopted = next->adopt(table_.further_stages[i]); !adopted)
+      return fail(adopted.error().code, "its stage {}: {}", i + 1, adopted.error().message);
+    if (!next->further_stages_.empty())
+      return fail(errc::malformed, "its stage {} has stages of its own", i + 1);
+    further_stages_.push_back(std::move(next));
+  }
+  return check_stages();
+}
+
+result<void> plugin::check_stages() const {
+  std::vector<const plugin*> all{this};
+  for (const auto& next : further_stages_) all.push_back(next.get());
+  const auto has = [](const std::vector<std::string>& names, const std::string& name) {
+    return std::ranges::find(names, name) != names.end();
+  };
+  for (size_t to = 0; to < all.size(); ++to) {
+    bool follows = to == 0;
+    for (const std::string& input : all[to]->inputs_) {
+      size_t writers = 0;
+      for (size_t from = 0; from < all.size(); ++from) {
+        if (has(all[from]->outputs_, input)) {
+          if (from >= to)
+            return fail(errc::malformed, "its stage {} reads {}, which stage {} writes", to, input, from);
+          ++writers;
+          follows = true;
+        }
+        if (from < to && has(all[from]->inputs_, input))
+          return fail(errc::malformed, "its stages {} and {} both read {}", from, to, input);
+      }
+      if (writers > 1) return fail(errc::malformed, "several of its stages write {}, which one reads", input);
+    }
+    if (!follows) return fail(errc::malformed, "its stage {} reads nothing that an earlier one writes", to);
+    for (const std::string& store : all[to]->stores_)
+      for (size_t from = 0; from < to; ++from)
+        if (has(all[from]->stores_, store))
+          return fail(errc::malformed, "its stages {} and {} both have a store {}", from, to, store);
+  }
   return {};
 }
 

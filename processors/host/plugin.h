@@ -89,11 +89,18 @@ class plugin {
   bool is_stateful() const { return !stores_.empty() || needs_timers(); }
   // As this host knows it: what an older plugin's table lacks is zero.
   const millrace_processor& table() const { return table_; }
+  // The stages that follow this one, in their order. The library, its path and content hash are the same.
+  const std::vector<std::shared_ptr<const plugin>>& further_stages() const { return further_stages_; }
+  // Zero for the first.
+  uint32_t stage() const { return stage_; }
 
  private:
   plugin() = default;
   // Checks `table` and takes over what it says.
   result<void> adopt(const millrace_processor* table);
+  result<void> adopt_further_stages();
+  // How the outputs of stages lead to the inputs of others.
+  result<void> check_stages() const;
 
   millrace_processor table_{};
   std::string name_;
@@ -106,6 +113,8 @@ class plugin {
   std::vector<std::string> inputs_;
   std::vector<std::string> outputs_;
   std::vector<std::string> stores_;
+  uint32_t stage_ = 0;
+  std::vector<std::shared_ptr<const plugin>> further_stages_;
 };
 
 }  // namespace millrace::processors

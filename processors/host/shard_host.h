@@ -60,6 +60,8 @@ struct host_options {
   const neighbours* others = nullptr;
   // What has arrived stays in an outbox until it is this much.
   uint64_t outbox_trim_after_bytes = 1024 * 1024;
+  // What a later stage has taken stays in the topic before it until it is this much.
+  uint64_t repartition_trim_after_bytes = 1024 * 1024;
   // What one call, and all calls in a turn of the shard, may take of its thread's time; 0: any time. After
   // overruns_max calls that took longer a flow goes apart; what does not fit the turn lags.
   std::chrono::nanoseconds batch_budget{0};
@@ -173,6 +175,10 @@ class shard_host {
   std::shared_ptr<outbox> outbox_of(const deployed_processor& p, size_t output, const output_topic& target,
                                     const storage::topic_partition_id& id);
   void start_outboxes();
+
+  // --- between stages (trim.cc) ---
+  void note_taken(flow& f, uint64_t bytes);
+  runtime::task<void> trim(flow_ptr f, size_t number, offset to, lsn durable_at);
 
   // --- state (restore.cc) ---
   std::optional<std::string> unfit_state(const flow& f, bool has_cursor) const;

@@ -156,6 +156,26 @@ result<void> check_outboxes(const std::vector<processor_spec>& specs) {
   return {};
 }
 
+// What is between the stages of a processor, no other processor writes.
+result<void> check_repartitions(const std::vector<processor_spec>& specs) {
+  for (const processor_spec& owner : specs)
+    for (const std::string& topic : owner.repartitions)
+      for (const processor_spec& spec : specs) {
+        const auto written = topics_written(spec);
+        if (whole_name(spec) != whole_name(owner) && std::ranges::find(written, topic) != written.end())
+          return fail(errc::invalid_config, "processor {}: topic {} is the repartition topic of processor {}",
+                      spec.name, topic, whole_name(owner));
+      }
+  return {};
+}
+
+// Whether the name begins as those do that a processor, or a stage of it, gives to topics of its own.
+bool is_of_a_stage(std::string_view processor, std::string_view topic) {
+  if (!topic.starts_with(processor)) return false;
+  const std::string_view behind = topic.substr(processor.size());
+  return behind.starts_with("-") || behind.starts_with(".stage");
+}
+
 }  // namespace
 
 partitioning partitioning_of(const processor_spec& spec, std::string_view output) {
@@ -172,8 +192,11 @@ std::string changelog_topic(std::string_view processor, std::string_view store) 
 }
 
 bool may_be_changelog(std::string_view processor, std::string_view topic) {
-  return topic.starts_with(processor) && topic.substr(processor.size()).starts_with("-") &&
-         topic.ends_with("-changelog");
+  return is_of_a_stage(processor, topic) && topic.ends_with("-changelog");
+}
+
+bool may_be_between_stages(std::string_view processor, std::string_view topic) {
+  return is_of_a_stage(processor, topic) && (topic.ends_with("-repartition") || topic.ends_with("-outbox"));
 }
 
 std::vector<std::string> topics_read(const processor_spec& spec) {
@@ -243,6 +266,7 @@ result<void> check_specs(const std::vector<processor_spec>& specs) {
     }
   }
   MR_TRY(check_outboxes(specs));
+  MR_TRY(check_repartitions(specs));
   std::vector<const processor_spec*> path;
   for (const processor_spec& spec : specs)
     for (const std::string& input : topics_read(spec)) MR_TRY(check_chains(specs, input, path));

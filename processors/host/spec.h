@@ -89,6 +89,10 @@ struct processor_spec {
   isolation isolated = isolation::none;
   uint64_t process_bytes_max = 1024 * 1024 * 1024;  // address space of its process, if it has one
   start_position start;
+  // Empty, or the processor that it is a further stage of (see stages.h).
+  std::string stage_of;
+  // The topics by which it is connected with other stages of that processor. Clients do not write them.
+  std::vector<std::string> repartitions;
   // Empty, or the processor that it is a replay or a shadow of: then its library is told that name, and makes
   // the same of the same records.
   std::string stands_for;
@@ -99,9 +103,14 @@ struct processor_spec {
   protocol::codec output_compression = protocol::codec::none;
 };
 
+// The name under which its operator knows it: of a stage, that of the whole.
+inline const std::string& whole_name(const processor_spec& spec) {
+  return spec.stage_of.empty() ? spec.name : spec.stage_of;
+}
+
 // The name that its library, and readers of its dead letters, are told.
 inline const std::string& shown_name(const processor_spec& spec) {
-  return spec.stands_for.empty() ? spec.name : spec.stands_for;
+  return spec.stands_for.empty() ? whole_name(spec) : spec.stands_for;
 }
 
 inline constexpr int64_t retry_backoff_ms_max = 60'000;
@@ -109,15 +118,20 @@ inline constexpr int64_t retry_backoff_ms_max = 60'000;
 // The longest chain of processors that one record may run through.
 inline constexpr size_t depth_max = 8;
 
+// The most stages that a processor may have.
+inline constexpr size_t stages_max = 8;
+
 // Of an output, by its declared name.
 partitioning partitioning_of(const processor_spec& spec, std::string_view output);
 
 // The topic in which records of an output wait for the way to their partition.
 std::string outbox_topic(std::string_view processor, std::string_view output);
 
-// The topic of a store's changes, and whether a topic may be that of any store.
+// The topic of a store's changes, and whether a topic may be that of any store, of any stage.
 std::string changelog_topic(std::string_view processor, std::string_view store);
 bool may_be_changelog(std::string_view processor, std::string_view topic);
+// Whether a topic may be one that records take from one stage of the processor to another.
+bool may_be_between_stages(std::string_view processor, std::string_view topic);
 
 // The topics it reads, each once.
 std::vector<std::string> topics_read(const processor_spec& spec);

@@ -20,6 +20,7 @@
 #include "processors/host/deployment.h"
 #include "processors/host/instance.h"
 #include "processors/host/plugin.h"
+#include "processors/host/stages.h"
 #include "processors/isolation/child_process.h"
 #include "processors/isolation/sandbox.h"
 #include "processors/isolation/wire.h"
@@ -314,13 +315,11 @@ result<trial_outcome> try_out(const processor_spec& spec, const std::string& cop
 
 namespace {
 
-// Makes an instance and destroys it.
-result<void> try_instance(processor_spec spec, std::shared_ptr<const plugin> code) {
-  report(step_creating);
+result<void> try_stage(const processor_spec& spec, std::shared_ptr<const plugin> code) {
   deployed_processor p;
   p.input_topics = {spec.input};
   p.output_topics.resize(code->outputs().size());
-  p.spec = std::move(spec);
+  p.spec = spec;
   p.code = std::move(code);
   partition_state nothing(static_cast<uint32_t>(p.code->stores().size()), std::make_shared<state_memory>(0));
   auto made = instance::create(p, 0, &nothing);
@@ -328,11 +327,17 @@ result<void> try_instance(processor_spec spec, std::shared_ptr<const plugin> cod
   return {};
 }
 
+// Makes an instance of each stage and destroys it.
+result<void> try_instance(const processor_spec& spec, const std::shared_ptr<const plugin>& code) {
+  report(step_creating);
+  for (const auto& stage : stages_of(code)) MR_TRY(try_stage(spec, stage));
+  return {};
+}
 // What is wrong the broker will see for itself.
 void try_here(processor_spec spec, const std::string& copy) {
   report(step_loading);
   auto code = plugin::open({.given = spec.library, .path = copy, .content_hash = {}}, spec.options);
-  if (code) static_cast<void>(try_instance(std::move(spec), *code));
+  if (code) static_cast<void>(try_instance(spec, *code));
 }
 
 // All that the broker will ever know of it.
@@ -342,9 +347,11 @@ void try_in_sandbox(processor_spec spec, const std::string& copy) {
   if (const std::string why = enter_sandbox(sandbox_stage::loading); !why.empty()) return complain(why);
   auto code = plugin::open({.given = spec.library, .path = copy, .content_hash = {}}, spec.options);
   if (!code) return complain(code.error().message);
+  if (!(*code)->further_stages().empty())
+    return complain("it has several stages: isolation = \"inline\" or \"thread\" are possible");
   if (const std::string why = enter_sandbox(sandbox_stage::running); !why.empty()) return complain(why);
   report(fmt::format("{}{}", told_code, to_hex(encode_description((*code)->describe()))));
-  const auto tried = try_instance(std::move(spec), *code);
+  const auto tried = try_instance(spec, *code);
   if (!tried) complain(tried.error().message);
 }
 

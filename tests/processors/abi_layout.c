@@ -83,6 +83,7 @@ FIELD(millrace_setup, input_topic, 24);
 FIELD(millrace_setup, options, 40);
 FIELD(millrace_setup, option_count, 48);
 FIELD(millrace_setup, option_stride, 52);
+FIELD(millrace_setup, stage, 56);
 
 FIELD(millrace_call, struct_size, 0);
 FIELD(millrace_call, record_count, 4);
@@ -113,6 +114,8 @@ FIELD(millrace_processor, topology, 120);
 FIELD(millrace_processor, topology_graph, 128);
 FIELD(millrace_processor, input_count, 136);
 FIELD(millrace_processor, inputs, 144);
+FIELD(millrace_processor, further_stage_count, 152);
+FIELD(millrace_processor, further_stages, 160);
 
 FIELD(millrace_migration, struct_size, 0);
 FIELD(millrace_migration, from_version, 4);

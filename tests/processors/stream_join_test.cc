@@ -247,11 +247,9 @@ void backwards(topology& t) {
 TEST(stream_join_test, what_cannot_be_built_says_why) {
   for (const std::string& why :
        {refusal<new_key>(), refusal<table_with_new_key>(), refusal<table_by_new_key>()})
-    EXPECT_EQ(
-        why,
-        "the processor does not start: the key has changed: send the records to where they belong by it "
-        "(.to() an output with partition_by = \"key\", and a processor on that topic), or say "
-        "within_partition where it changes");
+    EXPECT_EQ(why,
+              "the processor does not start: the key has changed: send the records to where they belong by "
+              "it, with through(\"a name\") before this step, or say within_partition where it changes");
   EXPECT_EQ(refusal<key_that_stays>(), "none");
   EXPECT_EQ(refusal<backwards>(),
             "the processor does not start: a join's window must be between 0 and 1,000 years");

@@ -227,9 +227,8 @@ void no_window(topology& t) {
 
 TEST(stream_test, what_cannot_be_built_says_why) {
   EXPECT_EQ(refusal<new_key>(),
-            "the processor does not start: the key has changed: send the records to where they belong by it "
-            "(.to() an output with partition_by = \"key\", and a processor on that topic), or say "
-            "within_partition where it changes");
+            "the processor does not start: the key has changed: send the records to where they belong by "
+            "it, with through(\"a name\") before this step, or say within_partition where it changes");
   EXPECT_EQ(refusal<same_store>(), "the processor does not start: two steps call their store \"counts\"");
   EXPECT_EQ(refusal<no_window>(),
             "the processor does not start: the size of a window must be between 1 ms and 1,000 years");

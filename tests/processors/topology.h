@@ -9,6 +9,7 @@
 
 #include "base/checksum.h"
 #include "base/prng.h"
+#include "processors/host/stages.h"
 #include "tests/processors/guest_kit.h"
 #include "tests/processors/stateful_kit.h"
 #include "tests/processors/stream_codes.h"
@@ -104,8 +105,8 @@ class next_tally : public tally<2> {
 // comes from, "name/partition", so that records of several sources can be told apart where they meet.
 class scatterer {
  public:
-  explicit scatterer(const millrace::setup& setup)
-      : out_(setup.output("out")),
+  explicit scatterer(const millrace::setup& setup, std::string_view out = "out")
+      : out_(setup.output(out)),
         from_(std::string(setup.processor_name()) + "/" + std::to_string(setup.partition())),
         salt_(setup.number("salt", 0)),
         has_choice_(setup.option("choice").has_value()) {}
@@ -128,6 +129,12 @@ class scatterer {
   std::string from_;
   int64_t salt_;
   bool has_choice_;
+};
+
+// The first of two stages: what it scatters goes to the second one, which counts.
+class first_stage : public scatterer {
+ public:
+  explicit first_stage(const millrace::setup& setup) : scatterer(setup, "between") {}
 };
 
 // Two inputs: to each record what the other one had last.
@@ -187,6 +194,31 @@ struct next_tally_traits {
                                                     .migrates_from(1);
 };
 
+struct first_stage_traits {
+  using type = first_stage;
+  static constexpr millrace::definition shape = millrace::define("staged", "1").output("between");
+};
+struct second_stage_traits {
+  using type = tally<1>;
+  static constexpr millrace::definition shape = millrace::define("second stage", "1")
+                                                    .input("between")
+                                                    .output("out")
+                                                    .store("counts")
+                                                    .store("last")
+                                                    .state_version(1);
+};
+inline std::shared_ptr<const plugin> staged_code() {
+  static const millrace_processor* const further[] = {
+      millrace::processor_adapter<second_stage_traits>::table()};
+  static const millrace_processor table = [] {
+    millrace_processor made = *millrace::processor_adapter<first_stage_traits>::table();
+    made.further_stage_count = 1;
+    made.further_stages = further;
+    return made;
+  }();
+  return plugin::wrap(&table).value();
+}
+
 // What a topology begins with.
 inline const code_list& all_codes() {
   static const code_list all{code_of<appender_traits>(),
@@ -197,7 +229,8 @@ inline const code_list& all_codes() {
                              code_of_steps<windowed_counts, windowed_counts_names>(),
                              code_of_steps<joined, joined_names>(),
                              code_of<weaver_traits>(),
-                             code_of_steps<across, across_names>()};
+                             code_of_steps<across, across_names>(),
+                             staged_code()};
   return all;
 }
 // And what may run later.
@@ -205,6 +238,7 @@ inline const code_list& known_codes() {
   static const code_list known = [] {
     code_list codes = all_codes();
     codes.push_back(code_of<next_tally_traits>());
+    codes.push_back(code_of<second_stage_traits>());
     return codes;
   }();
   return known;
@@ -289,12 +323,16 @@ inline topology random_topology(prng& random, std::string_view first = {}) {
     for (const std::string& topic : inputs)
       if (topic != input && counts[topic] == counts[input] && (other.empty() || random.below(2) == 0))
         other = topic;
-    // The first one has one input, so that there is something to replay.
+    // The first one has one input and one stage, so that there is something to replay.
+    const bool is_whole = code->further_stages().empty();
     if (code->inputs().size() > 1 && (other.empty() || i == 0)) code = all_codes().front();
+    if (!is_whole && i == 0) code = all_codes().front();
     processor_spec spec =
         spec_for(*code, "p" + std::to_string(i), input, {{"salt", std::to_string(random.below(100))}});
     spec.outputs.clear();
     for (const std::string& output : code->outputs()) spec.outputs[output] = spec.name + "." + output;
+    const bool is_staged = !code->further_stages().empty();
+    if (is_staged) spec.outputs = {{"out", spec.name + ".out"}};
     if (code->inputs().size() > 1) {
       spec.inputs = {{"left", input}, {"right", other}};
       if (random.below(2) == 0) std::swap(spec.inputs["left"], spec.inputs["right"]);
@@ -306,22 +344,28 @@ inline topology random_topology(prng& random, std::string_view first = {}) {
     }
     if (random.below(4) == 0) spec.outbox_bytes_max = 64 * 1024;
     spec.on_error = error_policy::skip;
-    if (random.below(2) == 0) {
+    // (Whose dead letters come first, those of one stage or of the other, nothing says.)
+    if (random.below(2) == 0 && !is_staged) {
       spec.on_error = error_policy::dead_letter;
       spec.dead_letter = spec.name + ".dead";
     }
     spec.retries = random.below(4) == 0 ? 1 : 0;
     spec.retry_backoff_ms = 1;
     if (random.below(3) == 0) spec.isolated = isolation::thread;
-    if (has_processes && random.below(2) == 0) {
+    if (has_processes && random.below(2) == 0 && !is_staged) {
       spec.isolated = isolation::process;
       code = elsewhere(code);
     }
     spec.output_compression = random.below(3) == 0 ? protocol::codec::lz4 : protocol::codec::none;
+    int32_t beside = counts[input];
+    if (is_staged) {
+      beside = static_cast<int32_t>(1 + random.below(5));
+      counts[repartition_topic(spec.name, "between")] = beside;
+    }
     for (const auto& [output, topic] : spec.outputs) {
       inputs.push_back(topic);
       const bool is_beside = partitioning_of(spec, output) == partitioning::input;
-      counts[topic] = is_beside ? counts[input] : static_cast<int32_t>(1 + random.below(5));
+      counts[topic] = is_beside ? beside : static_cast<int32_t>(1 + random.below(5));
     }
     t.specs.push_back(spec);
     t.codes.push_back(code);
@@ -333,7 +377,7 @@ inline topology random_topology(prng& random, std::string_view first = {}) {
     add_topics(t, *deployed, [&](const std::string& topic) { return counts.at(topic); });
   const auto with_one_input = [&] {
     const size_t chosen = static_cast<size_t>(random.below(t.specs.size()));
-    return has_several_inputs(t.specs[chosen]) ? 0 : chosen;
+    return has_several_inputs(t.specs[chosen]) || !t.codes[chosen]->further_stages().empty() ? 0 : chosen;
   };
   const size_t replayed = with_one_input();
   processor_spec again = t.specs[replayed];
@@ -414,8 +458,9 @@ inline implied failure_free(const topology& t, std::map<std::string, std::vector
   for (const deployed_ptr& deployed : t.deployed->processors()) {
     const deployed_processor& p = *deployed;
     if (p.spec.is_shadow) continue;  // is compared with its processor
-    millrace::harness h(&code_like(known_codes(), identity_of(*p.code))->table(),
-                        {p.spec.options.begin(), p.spec.options.end()}, partition, shown_name(p.spec),
+    millrace_processor table = code_like(known_codes(), identity_of(*p.code))->table();
+    table.further_stage_count = 0;  // these are among the processors
+    millrace::harness h(&table, {p.spec.options.begin(), p.spec.options.end()}, partition, shown_name(p.spec),
                         p.spec.input);
     for (const auto& [output, by] : p.spec.partition_by) {
       const int32_t count = t.partitions.at(p.spec.outputs.at(output));

@@ -147,6 +147,7 @@ task<void> life::open_shard(uint32_t shard) {
   options.snapshot_after_bytes = 3000;
   options.others = this;
   options.outbox_trim_after_bytes = 2000;
+  options.repartition_trim_after_bytes = UINT64_MAX;  // check() reads it all
   options.frame_bytes_max = frame_bytes_max;
   hosts_[shard] = std::make_unique<shard_host>(*outside_.what.deployed, *stores_[shard], options);
   hosts_[shard]->start();
@@ -167,8 +168,10 @@ task<void> life::change_something() {
     outside_.what.deployed = std::make_shared<const deployment>(before.with(changed).value());
     ++outside_.migrations;
   }
-  changed.is_held = random_.below(3) == 0;
-  deployed_ = deployed_.with(std::move(changed)).value();
+  const bool is_held = random_.below(3) == 0;
+  const std::string whole = whole_name(changed.spec);
+  if (deployed_.stages_of(whole).size() == 1) deployed_ = deployed_.with(std::move(changed)).value();
+  deployed_ = deployed_.changed(whole, [is_held](deployed_processor& stage) { stage.is_held = is_held; });
   ++outside_.changes;
   co_await adopt_everywhere();
 }
@@ -241,12 +244,10 @@ task<bool> life::is_settled() {
 }
 
 task<void> life::settle_all() {
-  for (const deployed_ptr& p : deployment(deployed_).processors()) {
-    if (!p->is_held) continue;
-    deployed_processor released = *p;
-    released.is_held = false;
-    deployed_ = deployed_.with(std::move(released)).value();
-  }
+  for (const deployed_ptr& p : deployment(deployed_).processors())
+    if (p->is_held)
+      deployed_ =
+          deployed_.changed(whole_name(p->spec), [](deployed_processor& stage) { stage.is_held = false; });
   co_await adopt_everywhere();
   for (;;) {
     const bool is_quiet = co_await is_settled();

@@ -42,6 +42,13 @@ std::string moment(int64_t ms) {
   return text;
 }
 
+// A partition, of which stage if there are several.
+std::string place_of(const json& flow) {
+  const std::string partition = std::to_string(flow.value("partition", 0));
+  const std::string stage = flow.value("stage", "");
+  return stage.empty() ? partition : stage + " " + partition;
+}
+
 std::string flows_of(const json& flows) {
   using enum table::align;
   table rows({{"PARTITION", right},
@@ -62,9 +69,8 @@ std::string flows_of(const json& flows) {
     for (const json& input : f.value("inputs", json::array()))
       position += (position.empty() ? "" : ", ") + std::to_string(input.value("position", int64_t{0}));
     if (position.empty()) position = std::to_string(f.value("position", int64_t{0}));
-    rows.add({std::to_string(f.value("partition", 0)), f.value("state", ""), position,
-              std::to_string(f.value("lag", int64_t{0})), std::to_string(records),
-              std::to_string(counters.value("records_out", uint64_t{0})),
+    rows.add({place_of(f), f.value("state", ""), position, std::to_string(f.value("lag", int64_t{0})),
+              std::to_string(records), std::to_string(counters.value("records_out", uint64_t{0})),
               records == 0 ? "-" : fmt::format("{:.1f}", seconds * 1e6 / static_cast<double>(records)),
               std::to_string(counters.value("errors", uint64_t{0})),
               human_bytes(f.value("state_bytes", uint64_t{0})), f.value("why", "")});
@@ -107,6 +113,11 @@ std::string as_text(const json& p) {
     line("state", fmt::format("{} of at most {}", human_bytes(p.value("state_bytes", uint64_t{0})),
                               human_bytes(p.value("state_bytes_max", uint64_t{0}))));
   }
+  if (const json between = p.value("repartitions", json::array()); !between.empty()) {
+    std::string names;
+    for (const json& name : between) names += (names.empty() ? "" : ", ") + text_of(name);
+    line("repartition", names);
+  }
   const auto deployed_at_ms = p.value("deployed_at_ms", int64_t{0});
   line("deployed", p.value("from_file", false) ? "with the configuration file" : moment(deployed_at_ms));
   const json flows = p.value("flows", json::array());
@@ -117,7 +128,7 @@ std::string as_text(const json& p) {
   if (!versions.empty()) text += versions_of(versions);
   for (const json& f : flows)
     for (const auto& [name, value] : f.value("metrics", json::object()).items())
-      text += fmt::format("  partition {}: {} = {}\n", f.value("partition", 0), name, text_of(value));
+      text += fmt::format("  partition {}: {} = {}\n", place_of(f), name, text_of(value));
   return text;
 }
 

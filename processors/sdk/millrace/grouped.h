@@ -108,7 +108,7 @@ class windowed_group {
     detail::place<K, V> at = at_;
     if (!late_output_.empty()) {
       text += ", late to " + late_output_;
-      rules.late.to = at.in->add_output(late_output_);
+      rules.late.to = at.in->add_output(late_output_, at.step);
     }
     return detail::aggregate_by<A>(at, windows_, rules, store, what, text, fold, merge);
   }

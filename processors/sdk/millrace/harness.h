@@ -18,6 +18,9 @@
 // can be looked at. There is no clock but the records' timestamps: timers fire when a record is fed that
 // carries the time on.
 //
+// A processor of several stages runs whole: after each call, what it has sent from one stage to the next is
+// processed there, in this same partition.
+//
 // Results must not depend on where calls begin and end. feed_all() cuts the records into calls at random, by
 // `seed`; run the same records under several seeds and compare.
 #pragma once
@@ -27,7 +30,9 @@
 #include <cstdint>
 #include <cstring>
 #include <functional>
+#include <iterator>
 #include <map>
+#include <memory>
 #include <optional>
 #include <set>
 #include <string>
@@ -73,33 +78,13 @@ class harness {
   // Makes an instance; throws millrace::failure, with its reason, if it does not start.
   explicit harness(const millrace_processor* table, const options& configured = {},
                    std::int32_t partition = 0, const std::string& name = "processor",
-                   const std::string& input_topic = "input") {
-    if (!table) throw failure("the processor does not work with this version of the contract");
-    if (table->abi_version != MILLRACE_PROCESSOR_ABI_VERSION)
-      throw failure("the processor was built for ABI " + std::to_string(table->abi_version) + ", not " +
-                    std::to_string(MILLRACE_PROCESSOR_ABI_VERSION));
-    std::memcpy(&table_, table, std::min<std::size_t>(table->struct_size, sizeof(table_)));
-    if (!table_.create || !table_.destroy || !table_.process)
-      throw failure("the processor's table lacks a function");
-    if (needs_timers() && !table_.timer)
-      throw failure("the processor needs timers, and its table lacks timer");
-    stores_.resize(table_.store_count);
-    next_offsets_.resize(std::max<std::size_t>(table_.input_count, 1));
-    routes_.resize(table_.output_count);
-    partition_ = partition;
-    std::vector<millrace_option> all;
-    for (const auto& [key, value] : configured) all.push_back({view(key), view(value)});
-    millrace_setup setup{};
-    setup.struct_size = sizeof(setup);
-    setup.partition = partition;
-    setup.processor_name = view(name);
-    setup.input_topic = view(input_topic);
-    setup.options = all.data();
-    setup.option_count = static_cast<std::uint32_t>(all.size());
-    setup.option_stride = sizeof(millrace_option);
-    if (table_.create(&host(), scope(), &setup, &instance_) != MILLRACE_OK)
-      throw failure("the processor does not start: " + why_);
-    is_created_ = true;
+                   const std::string& input_topic = "input")
+      : harness(table, configured, partition, name, input_topic, 0) {
+    for (std::uint32_t i = 0; i < table_.further_stage_count; ++i) {
+      further_.emplace_back(
+          new harness(table_.further_stages[i], configured, partition, name, input_topic, i + 1));
+      further_.back()->whole_ = this;
+    }
   }
   ~harness() {
     if (is_created_) table_.destroy(instance_);
@@ -110,10 +95,10 @@ class harness {
   // Deploys an output with partition_by = "key" or "processor", to a topic of so many partitions. Without it
   // records go to the partition with the input's number.
   void partition_by_key(std::string_view output, std::int32_t partitions) {
-    routes_.at(output_number(output)) = {partitions, false};
+    set_route(output, {partitions, false});
   }
   void partition_by_processor(std::string_view output, std::int32_t partitions) {
-    routes_.at(output_number(output)) = {partitions, true};
+    set_route(output, {partitions, true});
   }
 
   // The timestamp that feed() gives to records.
@@ -152,14 +137,17 @@ class harness {
   // The values emitted to an output; null as "<null>".
   std::vector<std::string> values(std::string_view name) const {
     std::vector<std::string> found;
-    for (const emitted& e : emitted_)
-      if (e.output == name) found.push_back(e.value.value_or("<null>"));
+    for (const emitted& e : output(name)) found.push_back(e.value.value_or("<null>"));
     return found;
   }
-  const content& store(std::string_view name) const { return stores_[store_number(name)]; }
+  const content& store(std::string_view name) const {
+    const harness* const owner = owner_of(name);
+    return owner->stores_[owner->store_number(name)];
+  }
   // Puts an entry into a store, as an earlier version of the processor may have left it.
   void leave(std::string_view store, std::string key, std::string value) {
-    stores_.at(store_number(store))[std::move(key)] = std::move(value);
+    harness* const owner = owner_of(store);
+    owner->stores_.at(owner->store_number(store))[std::move(key)] = std::move(value);
   }
   // Takes over what is in the stores from that state_version, as the broker does. Throws millrace::failure,
   // and everything is as it was, if the processor cannot.
@@ -193,9 +181,44 @@ class harness {
   void start_at(std::int64_t offset) { next_offsets_[0] = offset; }
   // Offset of the next record.
   std::int64_t next_offset() const { return next_offsets_[0]; }
-  std::int64_t next_offset(std::string_view from) const { return next_offsets_[input_number(from)]; }
+  std::int64_t next_offset(std::string_view from) const {
+    const harness* const reader = reader_of(from);
+    return reader ? reader->next_offset(from) : next_offsets_[input_number(from)];
+  }
 
  private:
+  // One stage of it.
+  harness(const millrace_processor* table, const options& configured, std::int32_t partition,
+          const std::string& name, const std::string& input_topic, std::uint32_t stage) {
+    if (!table) throw failure("the processor does not work with this version of the contract");
+    if (table->abi_version != MILLRACE_PROCESSOR_ABI_VERSION)
+      throw failure("the processor was built for ABI " + std::to_string(table->abi_version) + ", not " +
+                    std::to_string(MILLRACE_PROCESSOR_ABI_VERSION));
+    std::memcpy(&table_, table, std::min<std::size_t>(table->struct_size, sizeof(table_)));
+    if (!table_.create || !table_.destroy || !table_.process)
+      throw failure("the processor's table lacks a function");
+    if (needs_timers() && !table_.timer)
+      throw failure("the processor needs timers, and its table lacks timer");
+    stores_.resize(table_.store_count);
+    next_offsets_.resize(std::max<std::size_t>(table_.input_count, 1));
+    routes_.resize(table_.output_count);
+    partition_ = partition;
+    std::vector<millrace_option> all;
+    for (const auto& [key, value] : configured) all.push_back({view(key), view(value)});
+    millrace_setup setup{};
+    setup.struct_size = sizeof(setup);
+    setup.partition = partition;
+    setup.processor_name = view(name);
+    setup.input_topic = view(input_topic);
+    setup.options = all.data();
+    setup.option_count = static_cast<std::uint32_t>(all.size());
+    setup.option_stride = sizeof(millrace_option);
+    setup.stage = stage;
+    if (table_.create(&host(), scope(), &setup, &instance_) != MILLRACE_OK)
+      throw failure("the processor does not start: " + why_);
+    is_created_ = true;
+  }
+
   // 0 partitions: by the input's number.
   struct route {
     std::int32_t partitions = 0;
@@ -225,7 +248,62 @@ class harness {
   millrace_scope* scope() { return reinterpret_cast<millrace_scope*>(this); }
   static harness& of(millrace_scope* scope) { return *reinterpret_cast<harness*>(scope); }
 
+  static bool has(const char* const* names, std::uint32_t count, std::string_view name) {
+    return std::find(names, names + count, name) != names + count;
+  }
+  bool has_output(std::string_view name) const { return has(table_.outputs, table_.output_count, name); }
+  // The stage that has a store of that name; the first if none has.
+  harness* owner_of(std::string_view store) const {
+    for (const auto& stage : further_)
+      if (has(stage->table_.stores, stage->table_.store_count, store)) return stage.get();
+    return const_cast<harness*>(this);
+  }
+  // The further stage that has an input of that name; null if none has.
+  harness* reader_of(std::string_view input) const {
+    for (const auto& stage : further_)
+      if (has(stage->table_.inputs, stage->table_.input_count, input)) return stage.get();
+    return nullptr;
+  }
+
   void call(span records) {
+    harness* const reader = records.count > 0 ? reader_of(records.first->from) : nullptr;
+    (reader ? *reader : *this).process_call(records);
+    if (further_.empty()) return;
+    std::vector<emitted> sent = take_new(reported_, *this);
+    for (const auto& stage : further_) {
+      // Stages send to later ones only.
+      std::vector<emitted> kept;
+      for (emitted& one : sent) {
+        if (!has(stage->table_.inputs, stage->table_.input_count, one.output)) {
+          kept.push_back(std::move(one));
+          continue;
+        }
+        const input next{std::move(one.key), std::move(one.value), one.timestamp_ms, std::move(one.headers),
+                         one.output};
+        stage->process_call({&next, 1});
+      }
+      sent = std::move(kept);
+      for (emitted& one : take_new(0, *stage)) sent.push_back(std::move(one));
+    }
+    for (emitted& one : sent) emitted_.push_back(std::move(one));
+    causes_.resize(emitted_.size(), settled);
+    reported_ = emitted_.size();
+  }
+  // What a stage has emitted behind the first `known`.
+  static std::vector<emitted> take_new(std::size_t known, harness& stage) {
+    std::vector<emitted> taken(std::make_move_iterator(stage.emitted_.begin() + known),
+                               std::make_move_iterator(stage.emitted_.end()));
+    stage.emitted_.resize(known);
+    stage.causes_.resize(known);
+    return taken;
+  }
+  void set_route(std::string_view output, const route& way) {
+    for (const auto& stage : further_)
+      if (stage->has_output(output)) stage->set_route(output, way);
+    if (further_.empty() || has_output(output)) routes_.at(output_number(output)) = way;
+  }
+
+  void process_call(span records) {
     // With timers each record is a call of its own, behind the timers that it makes due.
     if (needs_timers()) {
       for (std::size_t i = 0; i < records.count; ++i) {
@@ -255,7 +333,7 @@ class harness {
       while (changes_.size() > changed) undo_last();
       emitted_.resize(sent);
       causes_.resize(sent);
-      failures_.push_back({next_offsets_[input_number(from)], reason(status), true, from});
+      whole_->failures_.push_back({next_offsets_[input_number(from)], reason(status), true, from});
     }
   }
 
@@ -309,7 +387,8 @@ class harness {
       }
       for (std::uint32_t& cause : causes_) cause = settled;
       changes_.clear();
-      if (has_failed) failures_.push_back({next_offset + done, reason(status), false, records.first->from});
+      if (has_failed)
+        whole_->failures_.push_back({next_offset + done, reason(status), false, records.first->from});
       const std::uint32_t behind = done + (has_failed ? 1 : 0);
       next_offset += behind;
       records.first += behind;
@@ -376,7 +455,7 @@ class harness {
     throw failure("the processor has no store \"" + std::string(name) + "\"");
   }
   std::size_t input_number(std::string_view name) const {
-    if (table_.input_count == 0 && name.empty()) return 0;
+    if (table_.input_count <= 1 && name.empty()) return 0;
     for (std::uint32_t i = 0; i < table_.input_count; ++i)
       if (name == table_.inputs[i]) return i;
     throw failure(name.empty()
@@ -459,14 +538,14 @@ class harness {
   }
   static std::int64_t stream_time(millrace_scope* s) { return of(s).stream_time_; }
   static void write_log(millrace_scope* s, std::int32_t, const char* text, std::uint64_t size) {
-    of(s).log_.emplace_back(text, size);
+    of(s).whole_->log_.emplace_back(text, size);
   }
   static void explain(millrace_scope* s, const char* text, std::uint64_t size) {
     of(s).why_.assign(text, size);
   }
   static std::int32_t metric(millrace_scope* s, std::int32_t kind, const char* name, std::uint64_t size,
                              double value) {
-    double& at = of(s).metrics_[std::string(name, size)];
+    double& at = of(s).whole_->metrics_[std::string(name, size)];
     at = kind == MILLRACE_METRIC_ADD ? at + value : value;
     return MILLRACE_OK;
   }
@@ -512,6 +591,9 @@ class harness {
   std::vector<failed> failures_;
   std::vector<std::string> log_;
   std::map<std::string, double> metrics_;
+  std::vector<std::unique_ptr<harness>> further_;  // stages
+  harness* whole_ = this;                          // where failures, log and metrics of all stages go
+  std::size_t reported_ = 0;                       // so many of emitted_ are results
 };
 
 }  // namespace sdk_v1

@@ -124,6 +124,11 @@ class setup {
   std::string_view processor_name() const noexcept { return detail::text_of(raw_->processor_name); }
   std::string_view input_topic() const noexcept { return detail::text_of(raw_->input_topic); }
   const logger& log() const noexcept { return log_; }
+  // Of a processor with several stages, the one that this is.
+  std::size_t stage() const noexcept { return stage_of(*raw_); }
+  static std::size_t stage_of(const millrace_setup& raw) noexcept {
+    return raw.struct_size >= offsetof(millrace_setup, stage) + sizeof(raw.stage) ? raw.stage : 0;
+  }
 
   // The configured text; nothing if the key is absent.
   std::optional<std::string_view> option(std::string_view key) const noexcept {
@@ -381,7 +386,7 @@ class processor_adapter {
   static std::int32_t create(const millrace_host* host, millrace_scope* scope, const millrace_setup* raw,
                              void** out) noexcept {
     try {
-      const definition& shape = shape_at_run_time<Traits>(*raw, 0, 0);
+      const definition& shape = shape_at_run_time<Traits>(*raw, 0);
       const setup from(*raw, shape, logger(*host, scope));
       *out = new instance(*host, scope, from);
       return MILLRACE_OK;
@@ -393,18 +398,14 @@ class processor_adapter {
     return MILLRACE_ERROR;
   }
 
-  // Traits whose outputs and stores become known only when the object is loaded have declared_shape(); those
-  // where they depend on the configuration have shape_for().
+  // Traits whose outputs and stores become known only when the object is loaded, or depend on the
+  // configuration or the stage, have shape_for().
   template <class T>
-  static auto shape_at_run_time(const millrace_setup& from, int, int) -> decltype(T::shape_for(from)) {
+  static auto shape_at_run_time(const millrace_setup& from, int) -> decltype(T::shape_for(from)) {
     return T::shape_for(from);
   }
   template <class T>
-  static auto shape_at_run_time(const millrace_setup&, int, long) -> decltype(T::declared_shape()) {
-    return T::declared_shape();
-  }
-  template <class T>
-  static const definition& shape_at_run_time(const millrace_setup&, long, long) {
+  static const definition& shape_at_run_time(const millrace_setup&, long) {
     return T::shape;
   }
 
@@ -523,6 +524,9 @@ const millrace_processor processor_adapter<Traits>::table_ = {
     static_cast<std::uint32_t>(Traits::shape.input_count()),
     0,
     Traits::shape.inputs().data(),
+    0,
+    0,
+    nullptr,
 };
 
 }  // namespace sdk_v1

@@ -27,9 +27,9 @@
 //
 // A record keeps its timestamp; a result of several records has the largest of theirs, a result of a join the
 // larger of the two, as in Kafka Streams. A key that a step has changed is no longer the one that put the
-// record into its partition. What keeps state by key then wants the records sent to where they belong first:
-// .to("by-road"), deployed with partition_by = "key", and a processor on that topic. Where all records of a
-// key are in one partition all the same, .group_by(f, millrace::within_partition), or select_key() likewise,
+// record into its partition. What keeps state by key then wants the records sent to where they belong first,
+// with .through("by-road"): what follows is a further stage of the processor. Where all records of a key are
+// in one partition all the same, .group_by(f, millrace::within_partition), or select_key() likewise,
 // says so.
 //
 // With several from() the processor has several inputs, and streams of different topics can be joined.

@@ -199,7 +199,8 @@ stream<K, R> join_streams(const char* what, const place<K, V>& left, const place
                                                                   calendar, name, next.from, std::move(f));
   left.from->connect([one](const K& k, const V& v, const moment& when) { one->take_left(k, v, when); });
   right.from->connect([one](const K& k, const W& w, const moment& when) { one->take_right(k, w, when); });
-  left.in->add_due_work([one](work& of, std::uint64_t bytes_max) { one->close_due(of, bytes_max); });
+  left.in->add_due_work([one](work& of, std::uint64_t bytes_max) { one->close_due(of, bytes_max); },
+                        left.step);
   return stream<K, R>(next);
 }
 

@@ -94,8 +94,8 @@ struct place {
   void require_own_key() const {
     if (has_new_key)
       throw failure(
-          "the key has changed: send the records to where they belong by it (.to() an output with "
-          "partition_by = \"key\", and a processor on that topic), or say within_partition where it changes");
+          "the key has changed: send the records to where they belong by it, with through(\"a name\") "
+          "before this step, or say within_partition where it changes");
   }
 };
 

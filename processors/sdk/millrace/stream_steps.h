@@ -134,16 +134,23 @@ class stream {
   // To an output, by its name in the deployment.
   void to(const std::string& name) const {
     at_.in->add_step({"to", name, {at_.step}, {}, true});
+    send(at_.in->add_output(name, at_.step));
+  }
+
+  // By way of a topic of the broker's (a repartition topic), on which each record is in the partition where
+  // its key belongs: after the key has changed, and before what keeps state by key. What follows is a stage
+  // of its own, which reads that topic as if it were another processor, with its own stream time. `name` (a-z
+  // A-Z 0-9 . _ -) is part of the topic's; no input or output bears it.
+  stream through(const std::string& name) const {
     topology* const in = at_.in;
-    at_.from->connect([in, out = in->add_output(name)](const K& k, const V& v, const detail::moment& when) {
-      std::string key;
-      std::string value;
-      emission made;
-      if (in->keeps_headers() && when.is_input) made = emission(*when.of->cause);
-      made.key(detail::nullable<K>::encode(k, key)).value(detail::nullable<V>::encode(v, value));
-      when.ctx().emit(out, made.timestamp_ms(when.timestamp_ms));
-      when.of->spent_bytes += key.size() + value.size();
-    });
+    const detail::place<K, V> next{in, std::make_shared<detail::port<K, V>>(),
+                                   in->add_step({"through", name, {at_.step}, {}, true, true}), false};
+    send(in->add_passage(name, at_.step, next.step,
+                         [out = next.from](const record& one, const detail::moment& when) {
+                           out->push(detail::nullable<K>::decode(one.key(), "key"),
+                                     detail::nullable<V>::decode(one.value(), "value"), when);
+                         }));
+    return stream(next);
   }
 
   // Calls `look` with each record and hands it on: to count, or to log. Work that is repeated after a crash
@@ -181,6 +188,19 @@ class stream {
  private:
   template <class, class>
   friend class stream;
+
+  void send(output out) const {
+    topology* const in = at_.in;
+    at_.from->connect([in, out](const K& k, const V& v, const detail::moment& when) {
+      std::string key;
+      std::string value;
+      emission made;
+      if (in->keeps_headers() && when.is_input) made = emission(*when.of->cause);
+      made.key(detail::nullable<K>::encode(k, key)).value(detail::nullable<V>::encode(v, value));
+      when.ctx().emit(out, made.timestamp_ms(when.timestamp_ms));
+      when.of->spent_bytes += key.size() + value.size();
+    });
+  }
 
   template <class Way, std::size_t... Numbers, class... Conditions>
   std::array<stream, sizeof...(Conditions)> branch_into(Way way, std::index_sequence<Numbers...>,

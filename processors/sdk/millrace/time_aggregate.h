@@ -83,7 +83,7 @@ class time_aggregate {
 template <class Aggregate, class K, class V>
 void run_behind(const place<K, V>& at, std::shared_ptr<Aggregate> one) {
   at.from->connect([one](const K& k, const V& v, const moment& when) { one->take(k, v, when); });
-  at.in->add_due_work([one](work& of, std::uint64_t bytes_max) { one->close_due(of, bytes_max); });
+  at.in->add_due_work([one](work& of, std::uint64_t bytes_max) { one->close_due(of, bytes_max); }, at.step);
 }
 
 template <class A, class K, class V, class Fold, class Merge>

@@ -10,6 +10,7 @@
 // and number(), and may change figures, not names.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -105,36 +106,34 @@ class topology {
   // Headers of input records go on to what follows directly from them.
   void keep_headers() { keeps_headers_ = true; }
 
-  // The steps as text, one a line, each behind those that it follows from, with where its records go.
+  // The steps as text, one a line, each behind those that it follows from, with where its records go. If
+  // there are stages, each has its steps below it.
   std::string describe() const {
     std::string text = "topology " + name_ + " " + version_ + "\n";
-    for (std::size_t i = 0; i < steps_.size(); ++i) {
-      text += "  " + std::to_string(i) + " " + steps_[i].what;
-      if (!steps_[i].detail.empty()) text += " (" + steps_[i].detail + ")";
-      if (!steps_[i].stores.empty()) {
-        text += " [";
-        for (std::size_t k = 0; k < steps_[i].stores.size(); ++k)
-          text += (k ? ", " : "") + steps_[i].stores[k];
-        text += "]";
-      }
-      std::string next;
-      for (std::size_t k = 0; k < steps_.size(); ++k)
-        for (const std::size_t source : steps_[k].sources)
-          if (source == i) next += (next.empty() ? "" : ", ") + std::to_string(k);
-      if (!next.empty()) text += " -> " + next;
-      text += "\n";
+    const std::vector<std::size_t> stages = stage_of_steps();
+    const std::size_t count = count_of(stages);
+    for (std::size_t stage = 0; stage < count; ++stage) {
+      if (count > 1) text += "  stage " + std::to_string(stage) + "\n";
+      for (std::size_t i = 0; i < steps_.size(); ++i)
+        if (stages[i] == stage) text += (count > 1 ? "    " : "  ") + line_of(i);
     }
     return text;
   }
   // The same as a graph for Graphviz: `dot -Tsvg`.
   std::string graph() const {
     std::string text = "digraph \"" + quoted(name_) + "\" {\n  node [shape=box];\n";
-    for (std::size_t i = 0; i < steps_.size(); ++i) {
-      std::string label = quoted(steps_[i].what);
-      if (!steps_[i].detail.empty()) label += "\\n" + quoted(steps_[i].detail);
-      text += "  s" + std::to_string(i) + " [label=\"" + label + "\"" +
-              (steps_[i].is_topic ? ", shape=cylinder" : "") + "];\n";
+    const std::vector<std::size_t> stages = stage_of_steps();
+    const std::size_t count = count_of(stages);
+    for (std::size_t stage = 0; stage < count; ++stage) {
+      if (count > 1)
+        text += "  subgraph cluster_" + std::to_string(stage) + " {\n  label=\"stage " +
+                std::to_string(stage) + "\";\n";
+      for (std::size_t i = 0; i < steps_.size(); ++i)
+        if (stages[i] == stage && !steps_[i].is_passage) text += node_of(i);
+      if (count > 1) text += "  }\n";
     }
+    for (std::size_t i = 0; i < steps_.size(); ++i)
+      if (steps_[i].is_passage) text += node_of(i);
     for (std::size_t i = 0; i < steps_.size(); ++i)
       for (const std::string& kept : steps_[i].stores)
         text += "  \"" + quoted(kept) + "\" [shape=folder];\n  s" + std::to_string(i) + " -> \"" +
@@ -152,46 +151,84 @@ class topology {
     std::vector<std::size_t> sources;
     std::vector<std::string> stores;
     bool is_topic = false;
+    bool is_passage = false;  // a topic between what it follows from and what follows, in different stages
   };
   std::size_t add_step(step made) {
+    joined_.push_back(steps_.size());
     steps_.push_back(std::move(made));
-    return steps_.size() - 1;
+    const std::size_t number = steps_.size() - 1;
+    if (!steps_[number].is_passage)
+      for (const std::size_t source : steps_[number].sources) put_together(number, source);
+    return number;
   }
   // A further step that it follows from.
-  void add_source(std::size_t of, std::size_t source) { steps_.at(of).sources.push_back(source); }
-  output add_output(const std::string& name) {
-    for (const std::string& known : outputs_)
-      if (known == name) return declared(&setup::output, name);
-    if (outputs_.size() == definition::outputs_max) throw failure("a topology has at most 64 outputs");
+  void add_source(std::size_t of, std::size_t source) {
+    steps_.at(of).sources.push_back(source);
+    put_together(of, source);
+  }
+  // The step that was added last.
+  static constexpr std::size_t last_step = SIZE_MAX;
+  // An output that `step` writes.
+  output add_output(const std::string& name, std::size_t step = last_step) {
     if (name.empty()) throw failure("an output without a name");
-    outputs_.push_back(name);
+    for (const end& known : outputs_)
+      if (known.name == name && known.is_passage)
+        throw failure("\"" + name + "\" is a through(), and an output, too");
+    if (std::none_of(outputs_.begin(), outputs_.end(), [&](const end& o) { return o.name == name; }) &&
+        outputs_.size() == definition::outputs_max)
+      throw failure("a topology has at most 64 outputs");
+    outputs_.push_back({name, resolved(step), false});
+    return declared(&setup::output, name);
+  }
+  // A topic between two stages: an output of the one that has the step `from`, an input of the one of `to`.
+  output add_passage(const std::string& name, std::size_t from, std::size_t to,
+                     std::function<void(const record&, const detail::moment&)> source) {
+    if (name.empty()) throw failure("a through() without a name");
+    for (const end& known : outputs_)
+      if (known.name == name) throw failure("through(\"" + name + "\"): there is an output of that name");
+    for (const end& known : inputs_)
+      if (known.name == name) throw failure("through(\"" + name + "\"): there is an input of that name");
+    outputs_.push_back({name, from, true});
+    inputs_.push_back({name, to, true});
+    sources_.push_back(std::move(source));
     return declared(&setup::output, name);
   }
   // Each store belongs to one step.
   store add_store(std::size_t step, const std::string& name) {
-    for (const std::string& known : stores_)
-      if (known == name) throw failure("two steps call their store \"" + name + "\"");
+    for (const end& known : stores_)
+      if (known.name == name) throw failure("two steps call their store \"" + name + "\"");
     if (stores_.size() == definition::stores_max) throw failure("a topology has at most 16 stores");
     if (name.empty()) throw failure("a store without a name");
-    stores_.push_back(name);
+    stores_.push_back({name, step, false});
     steps_.at(step).stores.push_back(name);
     return declared(&setup::store, name);
   }
-  // The steps look at the stream time; `due` is what it brings up.
-  void add_due_work(detail::due_work due) { due_.push_back(std::move(due)); }
+  // The stage of that step looks at the stream time; `due` is what it brings up.
+  void add_due_work(detail::due_work due, std::size_t step = last_step) {
+    due_.push_back({std::move(due), resolved(step)});
+  }
   bool keeps_headers() const { return keeps_headers_; }
-  const std::deque<std::string>& inputs() const { return inputs_; }
-  const std::deque<std::string>& outputs() const { return outputs_; }
-  const std::deque<std::string>& stores() const { return stores_; }
 
-  // The same as a processor's definition. Its texts live as long as the topology.
-  definition shape() const {
+  std::size_t stage_count() const { return count_of(stage_of_steps()); }
+  // The same as a processor's definition, of one stage. Its texts live as long as the topology.
+  definition shape(std::size_t stage = 0) const {
+    const std::vector<std::size_t> stages = stage_of_steps();
     definition all(name_.c_str(), version_.c_str());
-    if (inputs_.size() > 1)
-      for (const std::string& name : inputs_) all = all.input(name.c_str());
-    for (const std::string& name : outputs_) all = all.output(name.c_str());
-    for (const std::string& name : stores_) all = all.store(name.c_str());
-    if (!due_.empty()) all = all.timers();
+    const bool is_named =
+        std::count_if(inputs_.begin(), inputs_.end(), [](const end& input) { return !input.is_passage; }) > 1;
+    for (const end& input : inputs_)
+      if (stage_of(input, stages) == stage && (is_named || stage > 0)) all = all.input(input.name.c_str());
+    std::vector<std::string> seen;  // several steps may write one output
+    for (const end& output : outputs_) {
+      if (stage_of(output, stages) != stage || std::find(seen.begin(), seen.end(), output.name) != seen.end())
+        continue;
+      seen.push_back(output.name);
+      all = all.output(output.name.c_str());
+    }
+    for (const end& store : stores_)
+      if (stage_of(store, stages) == stage) all = all.store(store.name.c_str());
+    for (const due& one : due_)
+      if (stage_of(one.step, stages) == stage) all = all.timers();
     if (keeps_headers_) all = all.reads_headers();
     return all.state_version(state_version_).deterministic();
   }
@@ -199,34 +236,139 @@ class topology {
   static constexpr const char* depends_on_options =
       "the topology's inputs, outputs or stores depend on its options";
 
+  // Whether both have the same inputs, outputs and stores, in the same stages.
+  bool looks_like(const topology& other) const {
+    return inputs_ == other.inputs_ && outputs_ == other.outputs_ && stores_ == other.stores_;
+  }
+
+  // Ready to run as the stage that it was made for. After the last step.
+  void close() {
+    const std::vector<std::size_t> stages = stage_of_steps();
+    const std::size_t mine = from_ ? from_->stage() : 0;
+    for (std::size_t i = 0; i < inputs_.size(); ++i)
+      if (stage_of(inputs_[i], stages) == mine) own_sources_.push_back(i);
+    for (std::size_t i = 0; i < due_.size(); ++i)
+      if (stage_of(due_[i].step, stages) == mine) own_due_.push_back(i);
+  }
+
   // What happens for one input record: first what time brings up, then the record itself.
   void run(const record& one, context& ctx) {
     detail::work all{&ctx, &one, ctx.stream_time_ms().value_or(INT64_MIN)};
     all.number = one.input_number() << detail::number_bits;  // offsets of different inputs may be equal
-    if (!due_.empty()) {
+    if (!own_due_.empty()) {
       if (one.timestamp_ms() < 0) throw failure("the record has no timestamp");
       // Time has not moved since something was due, unless the record carries it.
       if (one.timestamp_ms() == all.stream_time_ms)
-        for (const detail::due_work& due : due_) due(all, detail::due_bytes_max);
+        for (const std::size_t i : own_due_) due_[i].work_off(all, detail::due_bytes_max);
     }
-    if (one.input_number() >= sources_.size()) throw failure("the record is from an input that is none");
-    sources_[one.input_number()](one, detail::moment{&all, one.timestamp_ms(), true});
+    if (one.input_number() >= own_sources_.size()) throw failure("the record is from an input that is none");
+    sources_[own_sources_[one.input_number()]](one, detail::moment{&all, one.timestamp_ms(), true});
   }
   bool has_source() const { return !sources_.empty(); }
   // The only input.
   void set_source(std::function<void(const record&, const detail::moment&)> source) {
     add_input("input", std::move(source));
   }
-  void add_input(const std::string& name, std::function<void(const record&, const detail::moment&)> source) {
-    for (const std::string& known : inputs_)
-      if (known == name)
+  // An input that the step `step` reads.
+  void add_input(const std::string& name, std::function<void(const record&, const detail::moment&)> source,
+                 std::size_t step = last_step) {
+    for (const end& known : inputs_)
+      if (known.name == name)
         throw failure("two from() of \"" + name + "\": one stream may have several steps behind it");
     if (inputs_.size() == definition::inputs_max) throw failure("a topology has at most 16 inputs");
-    inputs_.push_back(name);
+    inputs_.push_back({name, resolved(step), false});
     sources_.push_back(std::move(source));
   }
 
  private:
+  // Something that has a name, and the step that it belongs to.
+  struct end {
+    std::string name;
+    std::size_t step;
+    bool is_passage;
+    bool operator==(const end& other) const {
+      return name == other.name && step == other.step && is_passage == other.is_passage;
+    }
+  };
+  struct due {
+    detail::due_work work_off;
+    std::size_t step;
+  };
+
+  // ---- Stages: steps that are connected without a passage belong to one. Those that no passage leads to are
+  // all in the first.
+  void put_together(std::size_t a, std::size_t b) { joined_[root_of(a)] = root_of(b); }
+  std::size_t root_of(std::size_t step) const {
+    while (joined_.at(step) != step) step = joined_[step];
+    return step;
+  }
+  std::size_t resolved(std::size_t step) const {
+    if (step != last_step) return step;
+    return steps_.empty() ? 0 : steps_.size() - 1;
+  }
+  // The number of each step's stage; a stage comes behind those that it gets records from.
+  std::vector<std::size_t> stage_of_steps() const {
+    constexpr std::size_t open = SIZE_MAX;
+    std::vector<std::size_t> by_root(steps_.size(), 0);
+    for (std::size_t i = 0; i < steps_.size(); ++i)
+      if (steps_[i].is_passage) by_root[root_of(i)] = open;
+    const auto is_ready = [&](std::size_t root) {
+      for (std::size_t i = 0; i < steps_.size(); ++i)
+        if (steps_[i].is_passage && root_of(i) == root)
+          for (const std::size_t source : steps_[i].sources)
+            if (by_root[root_of(source)] == open) return false;
+      return true;
+    };
+    std::size_t next = 1;
+    std::size_t left = 0;
+    for (std::size_t i = 0; i < steps_.size(); ++i) left += root_of(i) == i && by_root[i] == open ? 1 : 0;
+    while (left > 0) {
+      std::size_t found = open;
+      for (std::size_t i = 0; i < steps_.size() && found == open; ++i)
+        if (by_root[root_of(i)] == open && is_ready(root_of(i))) found = root_of(i);
+      if (found == open)
+        throw failure(
+            "records that have come through() meet those that lead there: let these come through() another "
+            "time, or from() a topic of their own");
+      by_root[found] = next++;
+      --left;
+    }
+    std::vector<std::size_t> stages;
+    for (std::size_t i = 0; i < steps_.size(); ++i) stages.push_back(by_root[root_of(i)]);
+    return stages;
+  }
+  static std::size_t count_of(const std::vector<std::size_t>& stages) {
+    return stages.empty() ? 1 : *std::max_element(stages.begin(), stages.end()) + 1;
+  }
+  static std::size_t stage_of(std::size_t step, const std::vector<std::size_t>& stages) {
+    return step < stages.size() ? stages[step] : 0;
+  }
+  static std::size_t stage_of(const end& one, const std::vector<std::size_t>& stages) {
+    return stage_of(one.step, stages);
+  }
+
+  std::string line_of(std::size_t i) const {
+    std::string text = std::to_string(i) + " " + steps_[i].what;
+    if (!steps_[i].detail.empty()) text += " (" + steps_[i].detail + ")";
+    if (!steps_[i].stores.empty()) {
+      text += " [";
+      for (std::size_t k = 0; k < steps_[i].stores.size(); ++k) text += (k ? ", " : "") + steps_[i].stores[k];
+      text += "]";
+    }
+    std::string next;
+    for (std::size_t k = 0; k < steps_.size(); ++k)
+      for (const std::size_t source : steps_[k].sources)
+        if (source == i) next += (next.empty() ? "" : ", ") + std::to_string(k);
+    if (!next.empty()) text += " -> " + next;
+    return text + "\n";
+  }
+  std::string node_of(std::size_t i) const {
+    std::string label = quoted(steps_[i].what);
+    if (!steps_[i].detail.empty()) label += "\\n" + quoted(steps_[i].detail);
+    return "  s" + std::to_string(i) + " [label=\"" + label + "\"" +
+           (steps_[i].is_topic ? ", shape=cylinder" : "") + "];\n";
+  }
+
   // What the definition knows under the name; while names are collected, none.
   template <class T>
   T declared(T (setup::*find)(std::string_view) const, const std::string& name) const {
@@ -234,7 +376,7 @@ class topology {
     try {
       return (from_->*find)(name);
     } catch (const failure&) {
-      throw failure(depends_on_options);
+      return T();  // another stage's; looks_like() tells what there should not be at all
     }
   }
   static std::string quoted(const std::string& text) {
@@ -251,12 +393,16 @@ class topology {
   const setup* from_;
   std::uint32_t state_version_ = 1;
   bool keeps_headers_ = false;
-  std::deque<std::string> inputs_;
-  std::deque<std::string> outputs_;  // in place for good: the definition points to them
-  std::deque<std::string> stores_;
+  std::deque<end> inputs_;   // names stay in place for good: the definition points to them
+  std::deque<end> outputs_;  // one for each step that writes it
+  std::deque<end> stores_;
   std::vector<step> steps_;
-  std::vector<detail::due_work> due_;
+  std::vector<std::size_t> joined_;  // by step: one that is in the same stage; itself if it stands for all
+  std::vector<due> due_;
   std::vector<std::function<void(const record&, const detail::moment&)>> sources_;  // by input
+  // Numbers of those of the stage that this runs as.
+  std::vector<std::size_t> own_sources_;
+  std::vector<std::size_t> own_due_;
 };
 
 namespace detail {
@@ -268,11 +414,9 @@ class topology_processor {
   explicit topology_processor(const setup& from)
       : steps_(std::make_unique<topology>(Traits::name(), Traits::version(), &from)) {
     Traits::build(*steps_);
-    const topology& declared = Traits::declared();
-    if (steps_->inputs() != declared.inputs() || steps_->outputs() != declared.outputs() ||
-        steps_->stores() != declared.stores())
-      throw failure(topology::depends_on_options);
+    if (!steps_->looks_like(Traits::declared())) throw failure(topology::depends_on_options);
     if (!steps_->has_source()) throw failure("the topology has no from()");
+    steps_->close();
   }
   void process(const record& one, context& ctx) { steps_->run(one, ctx); }
   // Declared for the sake of the stream time; none is ever set.
@@ -284,34 +428,54 @@ class topology_processor {
 
 }  // namespace detail
 
+namespace detail {
+
+// The table of one stage, and what it points to.
+struct stage_table {
+  definition shape;
+  millrace_processor table;
+
+  stage_table(const definition& of, const millrace_processor& like) : shape(of), table(like) {
+    table.name = shape.name();
+    table.version = shape.version();
+    table.needs = shape.needs();
+    table.traits = shape.traits();
+    table.state_version = shape.state_version();
+    table.input_count = static_cast<std::uint32_t>(shape.input_count());
+    table.inputs = shape.inputs().data();
+    table.output_count = static_cast<std::uint32_t>(shape.output_count());
+    table.outputs = shape.outputs().data();
+    table.store_count = static_cast<std::uint32_t>(shape.store_count());
+    table.stores = shape.stores().data();
+    if ((shape.needs() & MILLRACE_NEEDS_TIMERS) == 0) table.timer = nullptr;
+  }
+  stage_table(const stage_table&) = delete;
+  stage_table& operator=(const stage_table&) = delete;
+};
+
+}  // namespace detail
+
 // The processor's table; throws what the function that builds the topology throws.
 template <class Traits>
 const millrace_processor* topology_table() {
-  static const millrace_processor table = [] {
-    const definition shape = Traits::declared().shape();
-    millrace_processor made = *processor_adapter<Traits>::table();
-    static const auto inputs = shape.inputs();
-    static const auto outputs = shape.outputs();
-    static const auto stores = shape.stores();
-    static const std::string text = Traits::declared().describe();
-    static const std::string graph = Traits::declared().graph();
-    made.topology = text.c_str();
-    made.topology_graph = graph.c_str();
-    made.name = shape.name();
-    made.version = shape.version();
-    made.needs = shape.needs();
-    made.traits = shape.traits();
-    made.state_version = shape.state_version();
-    made.input_count = static_cast<std::uint32_t>(shape.input_count());
-    made.inputs = inputs.data();
-    made.output_count = static_cast<std::uint32_t>(shape.output_count());
-    made.outputs = outputs.data();
-    made.store_count = static_cast<std::uint32_t>(shape.store_count());
-    made.stores = stores.data();
-    if ((shape.needs() & MILLRACE_NEEDS_TIMERS) == 0) made.timer = nullptr;
-    return made;
-  }();
-  return &table;
+  struct all_tables {
+    std::string text = Traits::declared().describe();
+    std::string graph = Traits::declared().graph();
+    std::deque<detail::stage_table> stages;
+    std::vector<const millrace_processor*> further;
+    all_tables() {
+      for (std::size_t i = 0; i < Traits::declared().stage_count(); ++i)
+        stages.emplace_back(Traits::declared().shape(i), *processor_adapter<Traits>::table());
+      for (std::size_t i = 1; i < stages.size(); ++i) further.push_back(&stages[i].table);
+      millrace_processor& first = stages.front().table;
+      first.topology = text.c_str();
+      first.topology_graph = graph.c_str();
+      first.further_stage_count = static_cast<std::uint32_t>(further.size());
+      first.further_stages = further.data();
+    }
+  };
+  static const all_tables made;
+  return &made.stages.front().table;
 }
 
 // What the object's entry returns. If there is no topology, because the function that builds it throws, a
@@ -366,7 +530,14 @@ struct topology_traits {
     }();
     return *one;
   }
-  static definition declared_shape() { return declared().shape(); }
+  static const definition& shape_for(const millrace_setup& from) {
+    static const std::vector<definition> shapes = [] {
+      std::vector<definition> all;
+      for (std::size_t i = 0; i < declared().stage_count(); ++i) all.push_back(declared().shape(i));
+      return all;
+    }();
+    return shapes.at(setup::stage_of(from));
+  }
 };
 
 }  // namespace sdk_v1
