@@ -1,5 +1,6 @@
 """What many partitions, much data and compaction cost, measured: a kind of work a function, each on brokers of its own."""
 import contextlib
+import itertools
 import os
 import shutil
 import subprocess
@@ -13,9 +14,11 @@ from peers import Kafka, Millrace
 from works import Skipped, Work, tool
 
 NAMES = ("partitions", "restart", "catch-up", "compaction")
-TITLES = {"partitions": "1,000 and 10,000 partitions", "restart": "Restart after kill -9 with 10 GiB in 5,000 partitions",
-          "catch-up": "Reading 10 GiB from the beginning, out of the page cache and from the disk",
+TITLES = {"partitions": "1,000 and 10,000 partitions", "restart": "Restart after kill -9 with 10 GiB and 1 GiB in 5,000 partitions",
+          "catch-up": "Reading 10 GiB and 1 GiB from the beginning, out of the page cache and from the disk",
           "compaction": "Compaction, and produce meanwhile"}
+LOG_MIB = (10 * 1024, 1024)  # what a log holds when it is restarted on or read; targets are about the first
+QUICK_MIB = (512, 64)
 TOPIC_PARTITIONS = 1000  # of each topic, where there are several
 BULK = ("--batch-bytes", 131072, "--linger", 10)
 MANY = ("create_ms", "created_mib", "produced_mib", "stop_ms", "restart_ms", "restarted_mib")
@@ -197,14 +200,15 @@ def run(only, directory, rounds, quick, say, skipped, show):
             section(f"{count:,} partitions: made, 100,000 records of 100 B for every {TOPIC_PARTITIONS:,} of them, stopped, started", MANY,
                     lambda name, n=count: [many_partitions(name, directory, n) for _ in range(1 if n == 10_000 else rounds)])
     if "restart" in only:
-        partitions, mib = (200, 256) if quick else (5000, 10 * 1024)
-        section(f"Restart after kill -9: {mib / 1024:g} GiB in {partitions:,} partitions, records of 1 KiB", RESTART,
-                lambda name: restarts(name, directory, partitions, mib, rounds))
+        partitions = 200 if quick else 5000
+        for mib in QUICK_MIB if quick else LOG_MIB:
+            section(f"Restart after kill -9: {mib / 1024:g} GiB in {partitions:,} partitions, records of 1 KiB", RESTART,
+                    lambda name, m=mib: restarts(name, directory, partitions, m, rounds))
     if "catch-up" in only:
-        mib = 512 if quick else 10 * 1024
-        for how, prepare in (("warm", works.let_disk_rest), ("cold", drop_page_cache)):
+        for mib, (how, prepare) in itertools.product(QUICK_MIB if quick else LOG_MIB,
+                                                     (("warm", works.let_disk_rest), ("cold", drop_page_cache))):
             section(f"Catch-up, {how}: {mib / 1024:g} GiB of 1 KiB records read from the beginning, 6 partitions", works.RATE,
-                    lambda name, p=prepare: catch_up(name, directory, mib, rounds, p))
+                    lambda name, m=mib, p=prepare: catch_up(name, directory, m, rounds, p))
     if "compaction" in only:
         mib = 128 if quick else 2048
         section(f"Compaction of {mib:,} MiB with 20,000 keys; acknowledgements of 1,000 single records/s to another topic", COMPACTION,
