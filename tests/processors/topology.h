@@ -312,6 +312,7 @@ inline topology random_topology(prng& random, std::string_view first = {}) {
   std::map<std::string, int32_t> counts;  // of their partitions
   for (const std::string& source : t.sources) counts[source] = 4;
   const uint64_t count = 1 + random.below(6);
+  uint64_t stages_left = depth_max - count;  // a chain of them all must be possible
   for (uint64_t i = 0; i < count; ++i) {
     std::shared_ptr<const plugin> code = all_codes()[static_cast<size_t>(random.below(all_codes().size()))];
     for (const std::shared_ptr<const plugin>& known : all_codes())
@@ -326,12 +327,13 @@ inline topology random_topology(prng& random, std::string_view first = {}) {
     // The first one has one input and one stage, so that there is something to replay.
     const bool is_whole = code->further_stages().empty();
     if (code->inputs().size() > 1 && (other.empty() || i == 0)) code = all_codes().front();
-    if (!is_whole && i == 0) code = all_codes().front();
+    if (!is_whole && (i == 0 || stages_left == 0)) code = all_codes().front();
     processor_spec spec =
         spec_for(*code, "p" + std::to_string(i), input, {{"salt", std::to_string(random.below(100))}});
     spec.outputs.clear();
     for (const std::string& output : code->outputs()) spec.outputs[output] = spec.name + "." + output;
     const bool is_staged = !code->further_stages().empty();
+    if (is_staged) --stages_left;
     if (is_staged) spec.outputs = {{"out", spec.name + ".out"}};
     if (code->inputs().size() > 1) {
       spec.inputs = {{"left", input}, {"right", other}};
