@@ -118,8 +118,7 @@ leftovers processor_control::leftovers_of(const std::vector<processors::deployed
     add(p->spec.repartitions);
     if (processors::has_several_inputs(p->spec)) add({processors::order_topic(p->spec.name)});
     for (size_t i = 0; i < p->output_topics.size(); ++i) {
-      const bool is_between =
-          std::ranges::find(p->spec.repartitions, p->output_topics[i]) != p->spec.repartitions.end();
+      const bool is_between = processors::is_between_stages(p->spec, p->output_topics[i]);
       if (p->has_outbox(i) && (is_between || role != stored_role::processor))
         add({processors::outbox_topic(p->spec.name, p->code->outputs()[i])});
     }

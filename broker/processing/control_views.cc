@@ -69,7 +69,7 @@ processor_summary processor_control::summary_of(const std::vector<processors::de
   std::vector<std::string> inputs;
   for (const processors::deployed_ptr& stage : stages) {
     const auto is_between = [&stage](const std::string& topic) {
-      return std::ranges::find(stage->spec.repartitions, topic) != stage->spec.repartitions.end();
+      return processors::is_between_stages(stage->spec, topic);
     };
     for (const std::string& topic : stage->input_topics)
       if (!is_between(topic)) inputs.push_back(topic);

@@ -21,10 +21,6 @@ bool is_outbox(const processors::processor_spec& spec, std::string_view topic) {
   });
 }
 
-bool is_between_stages(const processors::processor_spec& spec, std::string_view topic) {
-  return std::ranges::find(spec.repartitions, topic) != spec.repartitions.end();
-}
-
 // A topic that a processor reads together with `name`; null if there is none, or it does not exist.
 const topic* read_beside(const processors::deployment& among, std::string_view name,
                          const metadata_image& image) {
@@ -297,17 +293,10 @@ runtime::task<void> processing::complete_topics(shard_context& context) {
         const bool is_changelog = std::ranges::find(p.spec.changelogs, name) != p.spec.changelogs.end();
         topic_overrides overrides;
         if (is_changelog) overrides = {{"cleanup.policy", "compact"}};
-        // Records leave an outbox by trimming alone, segment by segment, and with the time they came with.
-        if (is_outbox(p.spec, name))
-          overrides = {{"cleanup.policy", "delete"},
-                       {"retention.ms", "-1"},
-                       {"retention.bytes", "-1"},
-                       {"segment.bytes", "16777216"},
-                       {"message.timestamp.type", "CreateTime"}};
-        // Records leave it by trimming alone, when the next stage has taken them, however old they say they
-        // are.
-        const bool is_repartition = is_between_stages(p.spec, name);
-        if (is_repartition)
+        // Records leave what is only on the way by trimming alone, segment by segment, when they have been
+        // taken, and with the time they came with, however old that is.
+        const bool is_repartition = processors::is_between_stages(p.spec, name);
+        if (is_repartition || is_outbox(p.spec, name))
           overrides = {{"cleanup.policy", "delete"},
                        {"retention.ms", "-1"},
                        {"retention.bytes", "-1"},
@@ -427,7 +416,7 @@ std::optional<std::string> processing::refusal_of_writes(shard_id shard, std::st
   if (auto why = refusal_of_changes(shard, topic)) return why;
   for (const processors::deployed_ptr& deployed : set.what.processors()) {
     const processors::deployed_processor& p = *deployed;
-    if (is_between_stages(p.spec, topic))
+    if (processors::is_between_stages(p.spec, topic))
       return fmt::format("the topic lies between stages of processor {}", processors::whole_name(p.spec));
     const std::vector<std::string> targets = processors::topics_written(p.spec);
     if (!p.spec.has_external_writes && std::ranges::find(targets, topic) != targets.end())

@@ -1,10 +1,9 @@
 // reader: what a bundled processor makes of a record: a JSON object.
 //
 //   format = "json"                       the default: the value is a JSON object
-//   format = "csv"                        the value is one line of CSV (RFC 4180); the columns are its
-//   members columns = "road, speed:number"        their names, each with a type: text (the default), number,
-//   whole,
-//                                         boolean
+//   format = "csv"                        the value is one line of CSV (RFC 4180), its columns the members
+//   columns = "road, speed:number"        their names, each with a type:
+//                                         text (the default), number, whole, boolean
 //   separator = ";"                       one character, "," by default; "tab"
 //
 // An empty column of another type than text is missing, an empty text is one.

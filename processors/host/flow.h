@@ -147,8 +147,7 @@ struct flow {
       const std::string& topic = processor.input_topics[inputs.size()];
       flow_input& next = inputs.emplace_back();
       next.id = id;
-      next.is_between_stages =
-          std::ranges::find(processor.spec.repartitions, topic) != processor.spec.repartitions.end();
+      next.is_between_stages = is_between_stages(processor.spec, topic);
     }
   }
 

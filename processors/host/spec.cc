@@ -212,6 +212,10 @@ bool reads(const processor_spec& spec, std::string_view topic) {
   return std::ranges::any_of(spec.inputs, [&](const auto& input) { return input.second == topic; });
 }
 
+bool is_between_stages(const processor_spec& spec, std::string_view topic) {
+  return std::ranges::find(spec.repartitions, topic) != spec.repartitions.end();
+}
+
 std::string order_topic(std::string_view processor) {
   return fmt::format("{}-order", processor);
 }

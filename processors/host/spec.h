@@ -136,6 +136,8 @@ bool may_be_between_stages(std::string_view processor, std::string_view topic);
 // The topics it reads, each once.
 std::vector<std::string> topics_read(const processor_spec& spec);
 bool reads(const processor_spec& spec, std::string_view topic);
+// Whether the topic connects it with another stage of its processor.
+bool is_between_stages(const processor_spec& spec, std::string_view topic);
 
 // The topic that says in which order the records of several inputs were processed.
 std::string order_topic(std::string_view processor);

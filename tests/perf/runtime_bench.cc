@@ -1,15 +1,16 @@
 // What the ground under everything costs: checksums, a turn of the event loop, a call to another shard.
 #include <benchmark/benchmark.h>
-#include <cstdio>
-#include <cstdlib>
 #include <vector>
 
 #include "base/checksum.h"
 #include "runtime/gate.h"
 #include "runtime/shards.h"
+#include "tests/perf/require.h"
 
 namespace millrace::runtime {
 namespace {
+
+using perf::require;
 
 std::vector<std::byte> sample(size_t bytes) {
   std::vector<std::byte> of(bytes);
@@ -30,14 +31,6 @@ void checksum_xxh3(benchmark::State& state) {
   state.SetBytesProcessed(state.iterations() * state.range(0));
 }
 BENCHMARK(checksum_xxh3)->Arg(100)->Arg(1024)->Arg(16 * 1024)->Arg(1024 * 1024);
-
-// A program without its machine has nothing to measure.
-template <class T>
-T require(result<T> made) {
-  if (made) return *std::move(made);
-  std::fprintf(stderr, "%s\n", to_string(made.error()).c_str());
-  std::exit(1);
-}
 
 // A turn that finds nothing to do: clocks, timers, and a look at the kernel's answers.
 void turn_of_the_loop(benchmark::State& state) {

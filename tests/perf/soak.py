@@ -15,12 +15,11 @@ import tempfile
 import plots
 import report
 from peers import ROOT, Millrace
+from stream_works import BUILT, TEMP_MIN, processor
 from works import let_disk_rest, machine_seconds, tool
 
-BUILT = os.path.join(ROOT, "build/release/tests/perf")
 PARTITIONS = 40
 CLIENTS = 100
-TEMP_MIN = 20  # three quarters of the records are as warm
 SETTINGS = ["log.retention.check.interval.ms=5000", "log.cleaner.backoff.ms=5000"]
 RETAINED = ("cleanup.policy=delete", "retention.bytes=33554432", "segment.bytes=8388608", "file.delete.delay.ms=1000")
 # Readers get a minute before what they have not read yet may be compacted away.
@@ -52,15 +51,8 @@ def arguments(words):
 
 
 def config():
-    return "".join(f"""
-[[processor]]
-name = "{name}"
-library = "{BUILT}/{'counter' if name == 'counter' else 'mapper'}.so"
-input = "soak"
-outputs = {{ out = "{output}" }}
-isolation = "{isolation}"
-{'' if name == 'counter' else f'config = {{ temp_min = "{TEMP_MIN}" }}'}
-""" for name, output, isolation in PROCESSORS)
+    return "".join(processor(name, "counter" if name == "counter" else "mapper", "soak", output, isolation)
+                   for name, output, isolation in PROCESSORS)
 
 
 def start(directory):

@@ -1,7 +1,6 @@
 // What appending costs, from a checked batch to the moment it may be acknowledged. In TMPDIR, whose disk is
 // part of the figure where durability is `sync`.
 #include <benchmark/benchmark.h>
-#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <memory>
@@ -13,24 +12,13 @@
 #include "runtime/probe.h"
 #include "runtime/reactor.h"
 #include "storage/shard_store.h"
+#include "tests/perf/require.h"
 
 namespace millrace::storage {
 namespace {
 
+using perf::require;
 using runtime::reactor;
-
-template <class T>
-T require(result<T> made) {
-  if (made) return *std::move(made);
-  std::fprintf(stderr, "%s\n", to_string(made.error()).c_str());
-  std::exit(1);
-}
-
-void require(const result<void>& done) {
-  if (done) return;
-  std::fprintf(stderr, "%s\n", to_string(done.error()).c_str());
-  std::exit(1);
-}
 
 partition_spec spec_with(durability d) {
   uuid topic;

@@ -39,17 +39,23 @@ def build():
     subprocess.run(["ninja", "-C", os.path.join(ROOT, "build/release"), *targets], check=True, stdout=subprocess.DEVNULL)
 
 
-def config(isolation):
-    """The processors of the broker that runs them, with Streams' topic names."""
-    return "".join(f"""
+def processor(name, library, source, output, isolation):
+    """A mapper or a counter in a broker's configuration."""
+    return f"""
 [[processor]]
 name = "{name}"
-library = "{BUILT}/{name}.so"
-input = "own-{topic}"
-outputs = {{ out = "own-{topic}-out" }}
+library = "{BUILT}/{library}.so"
+input = "{source}"
+outputs = {{ out = "{output}" }}
 isolation = "{isolation}"
-{f'config = {{ temp_min = "{TEMP_MIN}" }}' if name == "mapper" else ""}
-""" for name, topic in (("mapper", "mapped"), ("counter", "counted")))
+{f'config = {{ temp_min = "{TEMP_MIN}" }}' if library == "mapper" else ""}
+"""
+
+
+def config(isolation):
+    """The processors of the broker that runs them, with Streams' topic names."""
+    return "".join(processor(name, name, f"own-{topic}", f"own-{topic}-out", isolation)
+                   for name, topic in (("mapper", "mapped"), ("counter", "counted")))
 
 
 class Pipeline:

@@ -206,7 +206,7 @@ def run(only, directory, rounds, quick, say, skipped, show):
                     lambda name, m=mib: restarts(name, directory, partitions, m, rounds))
     if "catch-up" in only:
         for mib, (how, prepare) in itertools.product(QUICK_MIB if quick else LOG_MIB,
-                                                     (("warm", works.let_disk_rest), ("cold", drop_page_cache))):
+                                                     (("warm", lambda: None), ("cold", drop_page_cache))):
             section(f"Catch-up, {how}: {mib / 1024:g} GiB of 1 KiB records read from the beginning, 6 partitions", works.RATE,
                     lambda name, m=mib, p=prepare: catch_up(name, directory, m, rounds, p))
     if "compaction" in only:

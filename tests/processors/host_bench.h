@@ -29,10 +29,8 @@ struct bench {
   }
 };
 
-inline task<void> open(bench& b, const std::vector<std::string>& topics, const deployment& what,
+inline task<void> open(bench& b, std::vector<storage::partition_spec> specs, const deployment& what,
                        storage::store_options options, host_options host) {
-  std::vector<storage::partition_spec> specs;
-  for (const std::string& topic : topics) specs.push_back(partition_spec_of(topic, 0));
   auto opened = co_await open_store(std::move(options), std::move(specs));
   MR_ASSERT(opened);
   b.store = std::move(*opened);
@@ -71,7 +69,9 @@ class host_test : public testing::Test {
                          std::function<task<void>(bench&)> body, storage::store_options options,
                          host_options host) {
     bench b;
-    co_await open(b, topics, what, std::move(options), host);
+    std::vector<storage::partition_spec> specs;
+    for (const std::string& topic : topics) specs.push_back(partition_spec_of(topic, 0));
+    co_await open(b, std::move(specs), what, std::move(options), host);
     co_await body(b);
     co_await close(b);
   }

@@ -58,7 +58,7 @@ class outbox_test : public testing::Test, protected neighbours {
     return output_topic{id_of(target, 0).topic, target_partitions, 0, kept_};
   }
   uint32_t shard_count() const override { return 1; }
-  inbox* here() const override { return is_shut_ ? nullptr : &host_->incoming(); }
+  inbox* here() const override { return is_shut_ ? nullptr : &bench_.host->incoming(); }
 
   // One life of a shard with one partition of `in` and three of the target.
   void live(const deployment& what, std::function<task<void>()> body, uint64_t trim_after_bytes = 1) {
@@ -72,41 +72,29 @@ class outbox_test : public testing::Test, protected neighbours {
       specs.push_back(partition_spec_of(target, p));
       specs.push_back(partition_spec_of(target + ".marked", p));
     }
-    auto opened = co_await open_store(small_store(), std::move(specs));
-    MR_ASSERT(opened);
-    store_ = std::move(*opened);
     host_options options;
     options.others = this;
     options.outbox_trim_after_bytes = trim_after_bytes;
-    host_ = std::make_unique<shard_host>(what, *store_, options);
-    host_->start();
+    co_await open(bench_, std::move(specs), what, small_store(), options);
+    bench_.host->start();
     co_await body();
-    co_await host_->close();
-    const auto closed = co_await store_->close();
-    EXPECT_TRUE(closed);
-    host_.reset();
-    store_.reset();
+    co_await close(bench_);
   }
   void produce(const std::vector<std::string>& values) {
-    const auto done =
-        store_->append(*store_->find(id_of("in", 0)), batch_of(values), storage::append_origin::client);
+    const auto done = bench_.store->append(*bench_.store->find(id_of("in", 0)), batch_of(values),
+                                           storage::append_origin::client);
     MR_ASSERT(done);
   }
   task<std::vector<std::string>> all_of(std::string topic, int32_t partition) {
-    auto all = co_await read_all(*store_, id_of(topic, partition));
+    auto all = co_await read_all(*bench_.store, id_of(topic, partition));
     EXPECT_TRUE(all);
     co_return all ? *all : std::vector<std::string>{};
   }
-  flow_status status() {
-    for (const flow_status& s : host_->status())
-      if (s.processor == "p") return s;
-    return {};
-  }
+  flow_status status() { return bench_.status("p"); }
   task<void> sleep_a_while() { co_await runtime::reactor::current().sleep(std::chrono::milliseconds(300)); }
 
   std::shared_ptr<runtime::sim_disk> disk_ = std::make_shared<runtime::sim_disk>(1);
-  std::unique_ptr<storage::shard_store> store_;
-  std::unique_ptr<shard_host> host_;
+  bench bench_;
   storage::durability kept_ = storage::durability::sync;
   bool is_deleted_ = false;
   bool is_shut_ = false;
@@ -122,7 +110,7 @@ TEST_F(outbox_test, records_go_where_kafkas_producers_would_send_them) {
       expected[i % 5 == 0 ? 0 : millrace::partition_for_key(key, target_partitions)].push_back(sent.back());
     }
     produce(sent);
-    co_await settled(*host_, *store_);
+    co_await settled(*bench_.host, *bench_.store);
     for (int32_t p = 0; p < target_partitions; ++p) {
       std::vector<std::string> there = expected[p];
       // What is attached behind them has seen them, too. The way is not told any more.
@@ -136,7 +124,7 @@ TEST_F(outbox_test, records_go_where_kafkas_producers_would_send_them) {
     }
     // A processor that may not choose, and does, fails its record.
     produce({"1>x"});
-    co_await settled(*host_, *store_);
+    co_await settled(*bench_.host, *bench_.store);
     EXPECT_EQ(status().counters.records_skipped, 1u);
   });
 }
@@ -144,7 +132,7 @@ TEST_F(outbox_test, records_go_where_kafkas_producers_would_send_them) {
 TEST_F(outbox_test, a_processor_may_choose_the_partition) {
   live(spreading(partitioning::processor), [this]() -> task<void> {
     produce({"2>a", "0>b", "k=c", "3>d", "-1>e"});
-    co_await settled(*host_, *store_);
+    co_await settled(*bench_.host, *bench_.store);
     const int32_t by_key = millrace::partition_for_key("k", target_partitions);
     for (int32_t p = 0; p < target_partitions; ++p) {
       std::vector<std::string> expected;
@@ -160,9 +148,9 @@ TEST_F(outbox_test, a_processor_may_choose_the_partition) {
 TEST_F(outbox_test, what_has_arrived_is_trimmed_and_what_has_not_survives) {
   const deployment what = spreading(partitioning::key);
   live(what, [this]() -> task<void> {
-    const storage::partition_log* log = store_->find(id_of(outbox_name, 0));
+    const storage::partition_log* log = bench_.store->find(id_of(outbox_name, 0));
     produce({"a=1", "b=2"});
-    co_await settled(*host_, *store_);
+    co_await settled(*bench_.host, *bench_.store);
     co_await sleep_a_while();
     EXPECT_EQ(log->log_start().value(), 2);
     is_shut_ = true;
@@ -174,7 +162,7 @@ TEST_F(outbox_test, what_has_arrived_is_trimmed_and_what_has_not_survives) {
   });
   is_shut_ = false;
   live(what, [this]() -> task<void> {
-    co_await settled(*host_, *store_);
+    co_await settled(*bench_.host, *bench_.store);
     std::vector<std::string> all;
     for (int32_t p = 0; p < target_partitions; ++p)
       for (const std::string& value : co_await all_of(target, p)) all.push_back(value);
@@ -200,11 +188,11 @@ TEST_F(outbox_test, a_full_outbox_makes_the_processor_lag_until_there_is_room) {
     EXPECT_GE(status().outbox_bytes, 64u * 1024);
     EXPECT_LT(status().outbox_bytes, 2 * 64u * 1024);
     is_shut_ = false;
-    co_await settled(*host_, *store_);
+    co_await settled(*bench_.host, *bench_.store);
     EXPECT_EQ(status().cursor, sent);
     int64_t there = 0;
     for (int32_t p = 0; p < target_partitions; ++p)
-      there += store_->find(id_of(target, p))->log_end().value();
+      there += bench_.store->find(id_of(target, p))->log_end().value();
     EXPECT_EQ(there, sent);
   });
 }
@@ -222,12 +210,12 @@ TEST_F(outbox_test, what_cannot_be_kept_pauses_the_processor_with_the_reason) {
   live(what, [this]() -> task<void> {
     EXPECT_EQ(status().state, flow_state::waiting);
     is_deleted_ = false;
-    host_->topics_changed();
+    bench_.host->topics_changed();
     EXPECT_EQ(status().state, flow_state::running);
     produce({"a=1"});
-    co_await settled(*host_, *store_);
+    co_await settled(*bench_.host, *bench_.store);
     is_deleted_ = true;
-    host_->topics_changed();
+    bench_.host->topics_changed();
     EXPECT_EQ(status().why_paused, "an output topic was deleted");
   });
   is_deleted_ = false;
@@ -235,7 +223,7 @@ TEST_F(outbox_test, what_cannot_be_kept_pauses_the_processor_with_the_reason) {
   live(what, [this]() -> task<void> {
     produce({"a=2", "a=3"});
     co_await sleep_a_while();
-    const auto trimmed = co_await store_->advance_log_start(id_of(outbox_name, 0), offset(3));
+    const auto trimmed = co_await bench_.store->advance_log_start(id_of(outbox_name, 0), offset(3));
     EXPECT_TRUE(trimmed);
   });
   is_shut_ = false;

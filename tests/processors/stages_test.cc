@@ -158,7 +158,7 @@ class staged_test : public testing::Test, protected neighbours {
     return output_topic{id_of(topic, 0).topic, between_partitions, 0, storage::durability::sync};
   }
   uint32_t shard_count() const override { return 1; }
-  inbox* here() const override { return &host_->incoming(); }
+  inbox* here() const override { return &bench_.host->incoming(); }
 
   // One life of a shard with two partitions of `in` and three of what lies behind it.
   void live(std::function<task<void>()> body) {
@@ -174,56 +174,49 @@ class staged_test : public testing::Test, protected neighbours {
       for (const char* topic :
            {"p-letter-repartition", "out", "p.stage1-counts-changelog", "p.stage1-meta-changelog"})
         specs.push_back(partition_spec_of(topic, p));
-    auto opened = co_await open_store(small_store(), std::move(specs));
-    MR_ASSERT(opened);
-    store_ = std::move(*opened);
+    const deployment what = deployed(letters_spec()).value();
     host_options options;
     options.others = this;
     options.repartition_trim_after_bytes = trim_after_bytes_;
-    host_ = std::make_unique<shard_host>(deployed(letters_spec()).value(), *store_, options);
-    host_->start();
+    co_await open(bench_, std::move(specs), what, small_store(), options);
+    bench_.host->start();
     co_await body();
-    co_await host_->close();
-    const auto closed = co_await store_->close();
-    EXPECT_TRUE(closed);
-    host_.reset();
-    store_.reset();
+    co_await close(bench_);
   }
   void produce(int32_t partition, const std::vector<std::pair<int64_t, std::string>>& records) {
     protocol::batch_builder builder;
     for (const auto& [at, value] : records) builder.add(at, as_bytes("k"), as_bytes(value));
     const auto batch =
         protocol::check_produced_batch(builder.build({}), {.now_ms = 1'700'000'000'000}).value();
-    const auto done =
-        store_->append(*store_->find(id_of("in", partition)), batch, storage::append_origin::client);
+    const auto done = bench_.store->append(*bench_.store->find(id_of("in", partition)), batch,
+                                           storage::append_origin::client);
     MR_ASSERT(done);
   }
   // What the partition of a letter holds of results.
   task<std::vector<std::string>> counts_of(std::string letter) {
     const int32_t partition = millrace::partition_for_key(letter, between_partitions);
-    auto all = co_await read_all(*store_, id_of("out", partition));
+    auto all = co_await read_all(*bench_.store, id_of("out", partition));
     EXPECT_TRUE(all);
     co_return all ? *all : std::vector<std::string>{};
   }
 
   std::shared_ptr<runtime::sim_disk> disk_ = std::make_shared<runtime::sim_disk>(1);
-  std::unique_ptr<storage::shard_store> store_;
-  std::unique_ptr<shard_host> host_;
+  bench bench_;
   uint64_t trim_after_bytes_ = UINT64_MAX;
 };
 
 TEST_F(staged_test, records_of_a_key_meet_whichever_partition_they_come_from) {
   live([this]() -> task<void> {
     produce(0, {{1000, "a1"}, {1010, "a2"}});
-    co_await settled(*host_, *store_);
+    co_await settled(*bench_.host, *bench_.store);
     produce(1, {{1020, "a3"}});
-    co_await settled(*host_, *store_);
+    co_await settled(*bench_.host, *bench_.store);
     EXPECT_EQ(co_await counts_of("a"), (std::vector<std::string>{"1", "2", "3"}));
   });
   // State, position and what was on its way outlive the power.
   live([this]() -> task<void> {
     produce(1, {{1030, "a4"}});
-    co_await settled(*host_, *store_);
+    co_await settled(*bench_.host, *bench_.store);
     EXPECT_EQ(co_await counts_of("a"), (std::vector<std::string>{"1", "2", "3", "4"}));
   });
 }
@@ -232,9 +225,9 @@ TEST_F(staged_test, what_a_stage_has_taken_is_removed_and_nothing_else) {
   trim_after_bytes_ = 1;
   const int32_t partition = millrace::partition_for_key("a", between_partitions);
   live([this, partition]() -> task<void> {
-    const storage::partition_log* between = store_->find(id_of("p-letter-repartition", partition));
+    const storage::partition_log* between = bench_.store->find(id_of("p-letter-repartition", partition));
     produce(0, {{1000, "a1"}, {1010, "a2"}});
-    co_await settled(*host_, *store_);
+    co_await settled(*bench_.host, *bench_.store);
     co_await runtime::reactor::current().sleep(std::chrono::milliseconds(300));
     EXPECT_EQ(between->log_start().value(), 2);
     EXPECT_EQ(between->high_watermark().value(), 2);
@@ -242,14 +235,14 @@ TEST_F(staged_test, what_a_stage_has_taken_is_removed_and_nothing_else) {
     deployment held = deployed(letters_spec()).value().changed("p", [](deployed_processor& stage) {
       stage.is_held = !stage.spec.stage_of.empty();
     });
-    co_await host_->adopt(std::move(held));
+    co_await bench_.host->adopt(std::move(held));
     produce(0, {{1020, "a3"}});
     co_await runtime::reactor::current().sleep(std::chrono::milliseconds(300));
     EXPECT_EQ(between->log_start().value(), 2);
     EXPECT_EQ(between->high_watermark().value(), 3);
   });
   live([this]() -> task<void> {
-    co_await settled(*host_, *store_);
+    co_await settled(*bench_.host, *bench_.store);
     EXPECT_EQ(co_await counts_of("a"), (std::vector<std::string>{"1", "2", "3"}));
   });
 }
@@ -266,7 +259,7 @@ TEST_F(staged_test, each_stage_has_a_stream_time_of_its_own) {
       return found;
     }();
     produce(0, {{1000, "a1"}, {900'000, other}, {1010, "a2"}});
-    co_await settled(*host_, *store_);
+    co_await settled(*bench_.host, *bench_.store);
     EXPECT_EQ(co_await counts_of("a"), (std::vector<std::string>{"1", "2"}));
   });
 }
