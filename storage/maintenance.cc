@@ -20,7 +20,7 @@ namespace millrace::storage {
 
 namespace {
 constexpr auto retry_interval = std::chrono::milliseconds(100);
-// Partitions that are synced or finished at the same time.
+// Partitions that are spilled, synced or finished at the same time.
 constexpr size_t at_a_time_max = 32;
 }  // namespace
 
@@ -55,7 +55,8 @@ task<void> store_core::work_off(line_up& line) {
   }
 }
 
-// Does `step` for each partition, some at a time: what they sync then shares the file system's own commits.
+// Does `step` for each partition, some at a time: what they sync then shares the file system's own commits, and a
+// segment that ends, which takes a dozen steps on the disk, holds up its own partition only.
 task<result<void>> store_core::side_by_side(std::vector<topic_partition_id> ids, partition_step step) {
   line_up line{std::move(ids), step};
   std::vector<task<void>> workers;
@@ -144,26 +145,27 @@ std::vector<topic_partition_id> store_core::ids_by_oldest_unspilled(commit_mark 
 
 // Makes frames up to `through` unnecessary and recycles what held them.
 task<result<void>> store_core::trim(commit_mark through) {
+  if (read_only_) co_return fail(*read_only_);
   uint64_t closed_bytes = 0;
   for (const log_lane& l : lanes_)
     for (size_t i = 0; i < l.files->closed_count(); ++i) closed_bytes += l.files->closed(i).capacity_bytes;
   // Small remains are cheaper to write again than to open a segment for; but a log that fills its files
   // with copies of itself would never come free.
   uint64_t relog_budget = closed_bytes / 4;
-  const std::vector<topic_partition_id> ids = ids_by_oldest_unspilled(through);
-  for (const topic_partition_id& id : ids) {
-    if (read_only_) co_return fail(*read_only_);
-    partition_log* log = find(id);
-    if (!log || !log->cache().has_unspilled()) continue;
-    const uint64_t unspilled = log->cache().unspilled_bytes();
+  std::vector<topic_partition_id> to_spill;
+  for (const topic_partition_id& id : ids_by_oldest_unspilled(through)) {
+    partition_log& log = *find(id);
+    const uint64_t unspilled = log.cache().unspilled_bytes();
     if (unspilled < std::min(options_.relog_bytes_max, relog_budget) && !has_pressure()) {
       relog_budget -= unspilled;
-      relog(*log);
-      continue;
+      relog(log);
+    } else {
+      to_spill.push_back(id);
     }
-    auto spilled = co_await spill(id);
-    if (!spilled) co_return spilled;
   }
+  auto spilling = side_by_side(std::move(to_spill), &store_core::spill);
+  auto spilled = co_await spilling;
+  if (!spilled) co_return spilled;
   if (!MILLRACE_FAULT(checkpoint_before_segment_sync)) {
     auto synced = co_await sync_segments();
     if (!synced) co_return synced;
@@ -172,6 +174,7 @@ task<result<void>> store_core::trim(commit_mark through) {
 }
 
 task<result<void>> store_core::spill(topic_partition_id id) {
+  if (read_only_) co_return fail(*read_only_);
   partition_log* log = find(id);
   if (!log) co_return {};
   hold(id);

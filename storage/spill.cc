@@ -1,5 +1,6 @@
 #include "storage/spill.h"
 
+#include <algorithm>
 #include <cstring>
 #include <utility>
 #include <vector>
@@ -19,9 +20,6 @@ namespace millrace::storage {
 namespace {
 
 namespace fs = runtime::fs;
-
-// One write of the spill: large enough for the disk, small enough not to delay a commit.
-constexpr uint64_t spill_write_bytes = 1 * limits::MiB;
 
 // Whether a roll has ended it and then failed: nothing may be added to it any more.
 bool has_ended(const segment& s) {
@@ -89,6 +87,10 @@ task<result<void>> spiller::write_some(partition_log& log, uint64_t& spilled_byt
   auto summing = co_await need_sums(log);
   if (!summing) co_return summing;
   log.is_finished = false;
+
+  const auto units = static_cast<int64_t>(std::min(log.cache().unspilled_bytes(), spill_write_bytes));
+  co_await writing_.acquire(units);
+  const runtime::semaphore_units held(writing_, units);
 
   // The plan: as many durable batches as fit one write and the segment.
   const segment& active = log.segments().back();

@@ -16,6 +16,7 @@
 
 #include "base/result.h"
 #include "base/types.h"
+#include "runtime/semaphore.h"
 #include "runtime/task.h"
 #include "storage/log/file_pool.h"
 #include "storage/log/partition_log.h"
@@ -89,9 +90,14 @@ class spiller {
   task<result<void>> reload_tail(partition_log& log);
   task<result<std::shared_ptr<runtime::file>>> log_file(const partition_log& log, offset base);
 
+  // One write: large enough for the disk, small enough not to delay a commit. Of all partitions together no more than
+  // that is on the way either.
+  static constexpr uint64_t spill_write_bytes = 1 << 20;
+
   spill_options options_;
   file_pool& files_;
   tail_journal journal_;
+  runtime::semaphore writing_{spill_write_bytes};
   uint64_t spilled_bytes_ = 0;
 };
 
