@@ -100,7 +100,7 @@ std::optional<std::span<const millrace_record>> shard_host::next_records(flow& f
 shard_host::progress shard_host::conclude(flow& f, record_block& block,
                                           std::span<const millrace_record> records,
                                           const run_outcome& outcome, bool is_late, uint64_t& input_bytes) {
-  check_memory(f, block.batch());
+  check_memory(f, block);
   if (outcome.trouble != trouble_kind::none) return on_trouble(f, block, records, outcome);
   auto batches = batches_of(f, records);
   const int64_t next =
@@ -351,16 +351,16 @@ shard_host::progress shard_host::drop_timer(flow& f, const millrace_record& at, 
   return progress::all;
 }
 
-// A stray pointer of the processor that just ran would most likely have hit the batch it was given.
-void shard_host::check_memory(const flow& f, bytes_view batch) const {
-  if (protocol::has_valid_crc(batch)) return;
+// A stray pointer of the processor that just ran would most likely have hit the batches it was given.
+void shard_host::check_memory(const flow& f, const record_block& block) const {
+  if (block.is_intact()) return;
   log::error(
       "processor has overwritten the batch it was given; ending before it is written processor={} "
       "partition={}",
       f.processor.spec.name, f.partition());
   if (options_.crumb) options_.crumb->blame(verdict_memory);
   log::stop();
-  MR_ASSERT(protocol::has_valid_crc(batch));
+  MR_ASSERT(block.is_intact());
 }
 
 }  // namespace millrace::processors

@@ -136,8 +136,7 @@ runtime::task<uint64_t> shard_host::catch_up_apart(flow_ptr f) {
   }
   if (f->health != flow_state::lagging) co_return done;
   if (f->input().cursor >= f->input().block.next_offset()) {
-    f->input().backlog.pop_front();
-    f->input().has_block = false;
+    f->input().drop_block();
   }
   if (f->has_no_backlog()) settle(*f);
   co_return done;

@@ -108,6 +108,8 @@ runtime::task<bool> shard_host::has_records(flow_ptr f) {
 }
 
 // Decodes the first batch of the backlog, if that is to do. False, and the flow has paused, if it cannot be.
+// A call apart costs some wake-ups whatever it carries, so it gets several small batches; a replay is called for each
+// as its original would be, and which of several inputs is next is asked for each.
 bool shard_host::has_next_block(flow& f) {
   if (f.input().has_block) return true;
   if (const auto filled = f.input().block.fill(f.input().backlog.front()); !filled) {
@@ -115,6 +117,12 @@ bool shard_host::has_next_block(flow& f) {
     return false;
   }
   f.input().has_block = true;
+  if (!f.is_apart || f.until() || f.has_several_inputs()) return true;
+  record_block& block = f.input().block;
+  const std::deque<slice>& backlog = f.input().backlog;
+  while (block.batch_count() < backlog.size() && block.plain_bytes() < portion_bytes &&
+         block.add(backlog[block.batch_count()])) {
+  }
   return true;
 }
 
@@ -126,8 +134,7 @@ uint64_t shard_host::advance_from_backlog(flow& f) {
         std::min(f.input().block.plain_bytes() + protocol::batch_header_bytes, portion_bytes);
     switch (advance(f, f.input().block, f.until() ? UINT64_MAX : portion_bytes - done, true)) {
       case progress::all:
-        f.input().backlog.pop_front();
-        f.input().has_block = false;
+        f.input().drop_block();
         done += plain;
         break;
       case progress::turn:

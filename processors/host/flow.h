@@ -117,7 +117,7 @@ struct flow_input {
 
   // --- while lagging ---
   std::deque<slice> backlog;  // batches read, the first one holding the cursor
-  record_block block;         // the first of backlog, decoded
+  record_block block;         // the first of backlog, or several, decoded
   bool has_block = false;
   bool was_at_end = false;  // when it was looked at last: it held nothing more
 
@@ -130,6 +130,11 @@ struct flow_input {
   uint32_t deaths = 0;        // at that record
   int64_t careful_until = 0;  // records below it are called for one by one
 
+  // All of the block is behind the cursor.
+  void drop_block() {
+    backlog.erase(backlog.begin(), backlog.begin() + static_cast<std::ptrdiff_t>(block.batch_count()));
+    has_block = false;
+  }
   void drop_backlog() {
     backlog.clear();
     has_block = false;

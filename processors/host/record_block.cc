@@ -24,37 +24,63 @@ uint64_t size_of(const millrace_bytes& bytes) {
 }  // namespace
 
 result<void> record_block::fill(slice batch, slice plain) {
+  pieces_.clear();
   bare_.clear();
   full_.clear();
   headers_.clear();
   has_full_ = false;
   input_ = 0;
+  return decode(std::move(batch), std::move(plain));
+}
 
+bool record_block::add(slice batch) {
+  MR_ASSERT(!has_full_ && !pieces_.empty());
+  const auto is_plain = [](const protocol::batch_header& h) { return !h.is_control() && !h.is_transactional(); };
+  const auto next = protocol::parse_batch(batch);
+  if (!next || !is_plain(*next) || !is_plain(header())) return false;
+  const size_t records = bare_.size();
+  const size_t pieces = pieces_.size();
+  if (decode(std::move(batch), {})) return true;
+  bare_.resize(records);
+  pieces_.resize(pieces);
+  return false;
+}
+
+result<void> record_block::decode(slice batch, slice plain) {
   auto header = protocol::parse_batch(batch);
   if (!header) return fail(header.error());
   if (header->size_bytes() != batch.size()) return fail(errc::corruption, "a batch with bytes behind it");
-  header_ = *header;
-  batch_ = std::move(batch);
   // Uncompressed records are read where they are stored, whoever else has them.
-  if (header_.compression() == protocol::codec::none || plain.empty()) {
-    auto records = protocol::plain_records(batch_, header_, plain_bytes_max);
+  if (header->compression() == protocol::codec::none || plain.empty()) {
+    auto records = protocol::plain_records(batch, *header, plain_bytes_max);
     if (!records) return fail(records.error());
     plain = std::move(*records);
   }
-  plain_ = std::move(plain);
-
-  bare_.reserve(static_cast<size_t>(std::max(header_.record_count, 0)));
-  protocol::record_iterator it(plain_, header_.record_count);
+  pieces_.push_back({std::move(batch), std::move(plain), *header});
+  const piece& p = pieces_.back();
+  bare_.reserve(bare_.size() + static_cast<size_t>(std::max(p.header.record_count, 0)));
+  protocol::record_iterator it(p.plain, p.header.record_count);
   for (protocol::record_view r; it.next(r);) {
     millrace_record record{};
-    record.offset = header_.base_offset + r.offset_delta;
+    record.input = input_;
+    record.offset = p.header.base_offset + r.offset_delta;
     record.timestamp_ms =
-        header_.uses_append_time() ? header_.max_timestamp : header_.base_timestamp + r.timestamp_delta;
+        p.header.uses_append_time() ? p.header.max_timestamp : p.header.base_timestamp + r.timestamp_delta;
     record.key = to_abi(r.key);
     record.value = to_abi(r.value);
     bare_.push_back(record);
   }
   return it.status();
+}
+
+bool record_block::is_intact() const {
+  return std::ranges::all_of(pieces_, [](const piece& p) { return protocol::has_valid_crc(p.batch); });
+}
+
+uint64_t record_block::plain_bytes() const {
+  uint64_t bytes = 0;
+  for (const piece& p : pieces_) bytes += p.plain.size();
+  return bytes;
 }
 
 std::span<const millrace_record> record_block::from(int64_t offset, bool with_headers, uint64_t bytes_max) {
@@ -80,23 +106,25 @@ void record_block::come_from(uint32_t input) {
 void record_block::add_headers() {
   has_full_ = true;
   full_ = bare_;
-  protocol::record_iterator it(plain_, header_.record_count);
   size_t total = 0;
-  protocol::record_view r;
-  while (it.next(r)) total += static_cast<size_t>(r.header_count);
+  for (const piece& p : pieces_) {
+    protocol::record_iterator it(p.plain, p.header.record_count);
+    for (protocol::record_view r; it.next(r);) total += static_cast<size_t>(r.header_count);
+  }
   headers_.reserve(total);  // records keep pointers into it
 
-  it = protocol::record_iterator(plain_, header_.record_count);
-  for (millrace_record& record : full_) {
-    const bool is_there = it.next(r);
-    MR_ASSERT(is_there);
-    record.headers = headers_.data() + headers_.size();
-    record.header_count = static_cast<uint32_t>(r.header_count);
-    protocol::header_iterator headers(r);
-    for (protocol::record_header_view h; headers.next(h);)
-      headers_.push_back({to_abi(as_bytes(h.key)), to_abi(h.value)});
+  auto record = full_.begin();
+  for (const piece& p : pieces_) {
+    protocol::record_iterator it(p.plain, p.header.record_count);
+    for (protocol::record_view r; it.next(r); ++record) {
+      record->headers = headers_.data() + headers_.size();
+      record->header_count = static_cast<uint32_t>(r.header_count);
+      protocol::header_iterator headers(r);
+      for (protocol::record_header_view h; headers.next(h);)
+        headers_.push_back({to_abi(as_bytes(h.key)), to_abi(h.value)});
+    }
   }
-  MR_ASSERT(headers_.size() == total);
+  MR_ASSERT(record == full_.end() && headers_.size() == total);
 }
 
 }  // namespace millrace::processors

@@ -1,7 +1,8 @@
-// record_block: the records of one stored batch, laid out as processors see them.
+// record_block: the records of a stored batch, or of some that follow each other, laid out as processors see
+// them.
 //
 // Decoded once for all processors of a partition; compressed records are inflated once. Views point into
-// the batch (or its inflated bytes), which the block keeps alive. A block may be filled again; its memory
+// the batches (or their inflated bytes), which the block keeps alive. A block may be filled again; its memory
 // is kept.
 #pragma once
 
@@ -22,16 +23,23 @@ class record_block {
   // somebody has them. Error: corruption.
   result<void> fill(slice batch, slice plain = {});
 
-  const protocol::batch_header& header() const { return header_; }
-  const slice& batch() const { return batch_; }
-  int64_t next_offset() const { return header_.next_offset(); }
+  // Adds the records of the next stored batch. False, and nothing has changed, if either of them holds anything but
+  // plain records (control, transactional), or if it cannot be read. Requires: no records with headers were asked for.
+  bool add(slice batch);
+
+  // Of the first batch.
+  const protocol::batch_header& header() const { return pieces_.front().header; }
+  size_t batch_count() const { return pieces_.size(); }
+  // Whether the batches still have the checksums that they were stored with.
+  bool is_intact() const;
+  int64_t next_offset() const { return pieces_.back().header.next_offset(); }
   // The offset that follows the record at `offset`: that of the next batch behind the last record, since
   // compaction may have removed records there.
   int64_t offset_behind(int64_t offset) const {
     return bare_.empty() || offset >= bare_.back().offset ? next_offset() : offset + 1;
   }
   // Of the decompressed records.
-  uint64_t plain_bytes() const { return plain_.size(); }
+  uint64_t plain_bytes() const;
 
   // The records at and behind `offset`, as many as begin within `bytes_max` of keys and values (at least
   // one, if there is any); with headers if asked for, else without.
@@ -40,11 +48,16 @@ class record_block {
   void come_from(uint32_t input);
 
  private:
+  // One batch.
+  struct piece {
+    slice batch;
+    slice plain;
+    protocol::batch_header header;
+  };
+  result<void> decode(slice batch, slice plain);
   void add_headers();
 
-  slice batch_;
-  slice plain_;
-  protocol::batch_header header_;
+  std::vector<piece> pieces_;
   std::vector<millrace_record> bare_;
   // Made when first asked for.
   std::vector<millrace_record> full_;

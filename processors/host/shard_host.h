@@ -233,7 +233,7 @@ class shard_host {
   derived_batch letter_for(const flow& f, record_block& block, int64_t at, const run_outcome& outcome);
   progress drop_timer(flow& f, const millrace_record& at, const run_outcome& outcome,
                       std::optional<derived_batch>& letter);
-  void check_memory(const flow& f, bytes_view batch) const;
+  void check_memory(const flow& f, const record_block& block) const;
 
   // --- catch-up ---
   runtime::task<void> catch_up_loop();

@@ -116,6 +116,23 @@ TEST_F(apart_test, what_a_broker_was_killed_in_twice_is_called_for_one_by_one) {
   });
 }
 
+TEST_F(apart_test, small_batches_share_a_call) {
+  live({"in", "in.out"}, deployment(), [&](bench& b) -> task<void> {
+    values all;
+    for (int i = 0; i < 100; ++i) {
+      b.produce("in", {"0", "00"});
+      all.insert(all.end(), {"0", "00"});
+    }
+    co_await settled(*b.host, *b.store);
+    b.host->start();
+    co_await b.host->adopt(alone(code_of<sleeper_traits>(), isolation::thread));
+    co_await settled(*b.host, *b.store);
+    EXPECT_EQ(b.status("p").counters.apart_calls, 1u);
+    EXPECT_EQ(b.status("p").counters.records_in, 200u);
+    EXPECT_EQ(co_await all_of(b, "in.out"), all);
+  });
+}
+
 TEST_F(apart_test, what_does_not_fit_the_turn_lags) {
   host_.batch_budget = 1h;
   host_.turn_budget = 3ms;

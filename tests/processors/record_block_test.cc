@@ -72,6 +72,46 @@ TEST(record_block_test, damaged_batches_are_errors) {
   EXPECT_FALSE(block.fill(whole.sub(0, 30)));
 }
 
+TEST(record_block_test, batches_that_follow_are_added_with_their_headers) {
+  record_block block;
+  ASSERT_TRUE(block.fill(make_batch(3, protocol::codec::none, 10)));
+  ASSERT_TRUE(block.add(make_batch(2, protocol::codec::zstd, 13)));
+  ASSERT_TRUE(block.add(make_batch(4, protocol::codec::none, 20)));  // compaction has taken what was between
+  EXPECT_EQ(block.batch_count(), 3u);
+  EXPECT_TRUE(block.is_intact());
+  block.come_from(2);
+  const auto all = block.from(10, true);
+  ASSERT_EQ(all.size(), 9u);
+  std::vector<int64_t> offsets;
+  for (const millrace_record& r : all) {
+    offsets.push_back(r.offset);
+    EXPECT_EQ(r.input, 2u);
+    ASSERT_EQ(r.header_count, text(r.value) == "v1" || text(r.value) == "v3" ? 1u : 0u);
+    if (r.header_count == 1) EXPECT_EQ(text(r.headers[0].value), text(r.value));
+  }
+  EXPECT_EQ(offsets, (std::vector<int64_t>{10, 11, 12, 13, 14, 20, 21, 22, 23}));
+  EXPECT_EQ(block.from(15, false).size(), 4u);
+  EXPECT_EQ(block.offset_behind(14), 15);
+  EXPECT_EQ(block.offset_behind(23), 24);
+  EXPECT_EQ(block.next_offset(), 24);
+}
+
+TEST(record_block_test, a_batch_that_is_not_plain_or_not_whole_is_not_added) {
+  record_block block;
+  ASSERT_TRUE(block.fill(make_batch(3, protocol::codec::none, 0)));
+  const slice whole = make_batch(3, protocol::codec::none, 3);
+  EXPECT_FALSE(block.add(whole.sub(0, whole.size() - 1)));
+  protocol::batch_builder builder;
+  builder.add(1, std::nullopt, as_bytes("v"));
+  protocol::batch_options transactional;
+  transactional.base_offset = 3;
+  transactional.attributes = protocol::batch_attributes::transactional;
+  EXPECT_FALSE(block.add(builder.build(transactional)));
+  EXPECT_EQ(block.batch_count(), 1u);
+  EXPECT_EQ(block.next_offset(), 3);
+  EXPECT_EQ(block.from(0, false).size(), 3u);
+}
+
 class batch_assembler_test : public testing::Test {
  protected:
   void emit(uint32_t record, uint32_t output, std::string_view value,
