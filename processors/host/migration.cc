@@ -47,10 +47,9 @@ result<bool> migration::step(size_t entries_max) {
   for (; store_ < state_.meta(); ++store_, take_keys()) {
     for (; next_ < keys_.size(); ++next_) {
       if (entries_max-- == 0) return true;
-      const auto& entries = state_.entries_of(store_);
-      const auto found = entries.find(keys_[next_]);
-      if (found == entries.end()) continue;
-      const std::string value = found->second;  // changes of the entry itself leave what the call was given
+      const std::string* found = state_.entries_of(store_).find(keys_[next_]);
+      if (!found) continue;
+      const std::string value = *found;  // changes of the entry itself leave what the call was given
       const millrace_migration entry{sizeof(entry),         from_version_, store_, 0,
                                      view_of(keys_[next_]), view_of(value)};
       if (const auto why = code_.migrate(entry))

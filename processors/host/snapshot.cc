@@ -2,6 +2,7 @@
 
 #include <cstring>
 #include <fmt/format.h>
+#include <iterator>
 
 #include "base/checksum.h"
 
@@ -75,18 +76,19 @@ std::optional<std::vector<std::byte>> snapshot_writer::next() {
     case stage::entries:
       while (store_ < from_.store_count() && w.size() < snapshot_piece_bytes) {
         const auto& entries = from_.entries_of(store_);
-        const auto at = has_last_key_ ? entries.upper_bound(last_key_) : entries.begin();
+        auto at = has_last_key_ ? entries.upper_bound(last_key_) : entries.begin();
         if (at == entries.end()) {
           ++store_;
           has_last_key_ = false;
           continue;
         }
-        w.put(store_);
-        w.put_text(at->first);
-        w.put_text(at->second);
-        last_key_ = at->first;
+        for (; at != entries.end() && w.size() < snapshot_piece_bytes; ++at, ++entries_) {
+          w.put(store_);
+          w.put_text(at->first);
+          w.put_text(at->second);
+        }
+        last_key_ = std::prev(at)->first;
         has_last_key_ = true;
-        ++entries_;
       }
       if (store_ == from_.store_count()) stage_ = stage::end;
       put_piece(out, kind_entries, w.out());

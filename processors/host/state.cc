@@ -64,9 +64,9 @@ int32_t partition_state::get(uint32_t store, const millrace_bytes& key, millrace
   value = null_bytes;
   if (store >= meta()) return MILLRACE_UNKNOWN_STORE;
   if (!is_key(key)) return MILLRACE_INVALID_ARGUMENT;
-  const auto found = stores_[store].find(text_of(key));
-  if (found == stores_[store].end()) return MILLRACE_NOT_FOUND;
-  value = view_of(found->second);
+  const std::string* found = stores_[store].find(text_of(key));
+  if (!found) return MILLRACE_NOT_FOUND;
+  value = view_of(*found);
   return MILLRACE_OK;
 }
 
@@ -75,7 +75,7 @@ int32_t partition_state::seek(uint32_t store, const millrace_bytes& from, bool i
   key = value = null_bytes;
   if (store >= meta()) return MILLRACE_UNKNOWN_STORE;
   if (!is_key(from)) return MILLRACE_INVALID_ARGUMENT;
-  const map& entries = stores_[store];
+  const entry_map& entries = stores_[store];
   const auto found = is_behind ? entries.upper_bound(text_of(from)) : entries.lower_bound(text_of(from));
   if (found == entries.end()) return MILLRACE_NOT_FOUND;
   key = view_of(found->first);
@@ -109,7 +109,7 @@ void partition_state::advance_time(uint32_t cause, int64_t timestamp_ms) {
 }
 
 std::optional<timer_entry> partition_state::due_timer() const {
-  const map& entries = stores_[meta()];
+  const entry_map& entries = stores_[meta()];
   const auto first = entries.lower_bound(timer_prefix);
   if (first == entries.end()) return std::nullopt;
   auto timer = timer_of(first->first);
@@ -121,33 +121,30 @@ void partition_state::remove_timer(uint32_t cause, const timer_entry& timer) {
   change_entry(cause, meta(), timer_key(timer.at_ms, timer.key), std::nullopt);
 }
 
-bool partition_state::write(uint32_t store, std::string_view key, std::optional<std::string_view> value) {
-  map& entries = stores_[store];
-  const auto found = entries.find(key);
-  const bool is_there = found != entries.end();
-  const uint64_t before = is_there ? key.size() + found->second.size() + entry_overhead_bytes : 0;
+bool partition_state::write(uint32_t store, std::string_view key, std::string* found,
+                            std::optional<std::string_view> value) {
+  entry_map& entries = stores_[store];
+  const uint64_t before = found ? key.size() + found->size() + entry_overhead_bytes : 0;
   const uint64_t after = value ? key.size() + value->size() + entry_overhead_bytes : 0;
   if (after > before && memory_->bytes.load() + (after - before) > memory_->bytes_max) return false;
   memory_->bytes += after - before;  // wraps around as it should
   bytes_ += after - before;
-  if (!value) {
-    if (is_there) entries.erase(found);
-  } else if (is_there) {
-    found->second.assign(*value);
-  } else {
-    entries.emplace(key, *value);
-  }
+  if (found && value)
+    found->assign(*value);
+  else if (found)
+    entries.erase(key);
+  else if (value)
+    entries.add(key, *value);
   return true;
 }
 
 int32_t partition_state::change_entry(uint32_t cause, uint32_t store, std::string_view key,
                                       std::optional<std::string_view> value) {
-  const map& entries = stores_[store];
-  const auto found = entries.find(key);
-  if (found == entries.end() && !value) return MILLRACE_OK;
+  std::string* found = stores_[store].find(key);
+  if (!found && !value) return MILLRACE_OK;
   undo u{store, cause, std::string(key), std::nullopt, change_bytes_};
-  if (found != entries.end()) u.before = found->second;
-  if (!write(store, u.key, value)) {
+  if (found) u.before = *found;
+  if (!write(store, u.key, found, value)) {
     is_full_ = true;
     return MILLRACE_STATE_FULL;
   }
@@ -161,16 +158,17 @@ std::vector<partition_state::change> partition_state::changes() {
     const uint32_t cause = time_undo_.back().cause;
     // A few bytes for a key that is there for good: the limit may be passed by them.
     const std::string now = std::to_string(watermark_);
-    map& entries = stores_[meta()];
-    const auto found = entries.find(watermark_key);
+    std::string* found = stores_[meta()].find(watermark_key);
     undo u{meta(), cause, std::string(watermark_key), std::nullopt, change_bytes_};
-    if (found != entries.end()) u.before = found->second;
-    const uint64_t before = found != entries.end() ? found->second.size() : 0;
-    const uint64_t added =
-        now.size() - before + (found == entries.end() ? watermark_key.size() + entry_overhead_bytes : 0);
+    if (found) u.before = *found;
+    const uint64_t before = found ? found->size() : 0;
+    const uint64_t added = now.size() - before + (found ? 0 : watermark_key.size() + entry_overhead_bytes);
     memory_->bytes += added;
     bytes_ += added;
-    entries.insert_or_assign(std::string(watermark_key), now);
+    if (found)
+      *found = now;
+    else
+      stores_[meta()].add(watermark_key, now);
     undo_.push_back(std::move(u));
   }
   // The first undo of a key says what was there before the call, the last one which record changed it last.
@@ -187,9 +185,7 @@ std::vector<partition_state::change> partition_state::changes() {
     while (last + 1 < all.size() && all[last + 1]->store == all[first]->store &&
            all[last + 1]->key == all[first]->key)
       ++last;
-    const map& entries = stores_[all[first]->store];
-    const auto now = entries.find(all[first]->key);
-    const std::string* value = now == entries.end() ? nullptr : &now->second;
+    const std::string* value = std::as_const(stores_[all[first]->store]).find(all[first]->key);
     const auto& before = all[first]->before;
     const bool is_same = value ? before && *before == *value : !before;
     const bool is_forgotten = MILLRACE_FAULT(removals_not_logged) && !value;
@@ -205,20 +201,18 @@ void partition_state::drop_from(uint32_t cause) {
   // Changes come in the order of their causes.
   while (!undo_.empty() && undo_.back().cause >= cause) {
     undo& u = undo_.back();
-    map& entries = stores_[u.store];
-    const auto found = entries.find(u.key);
-    if (found != entries.end()) {
-      const uint64_t gone = u.key.size() + found->second.size() + entry_overhead_bytes;
-      memory_->bytes -= gone;
-      bytes_ -= gone;
-      entries.erase(found);
-    }
-    if (u.before) {
-      const uint64_t back = u.key.size() + u.before->size() + entry_overhead_bytes;
-      memory_->bytes += back;
-      bytes_ += back;
-      entries.emplace(std::move(u.key), std::move(*u.before));
-    }
+    entry_map& entries = stores_[u.store];
+    std::string* found = entries.find(u.key);
+    const uint64_t gone = found ? u.key.size() + found->size() + entry_overhead_bytes : 0;
+    const uint64_t back = u.before ? u.key.size() + u.before->size() + entry_overhead_bytes : 0;
+    memory_->bytes += back - gone;  // wraps around as it should
+    bytes_ += back - gone;
+    if (found && u.before)
+      *found = std::move(*u.before);
+    else if (found)
+      entries.erase(u.key);
+    else if (u.before)
+      entries.add(u.key, *u.before);
     change_bytes_ = u.change_bytes_before;
     undo_.pop_back();
   }
@@ -236,13 +230,13 @@ void partition_state::commit() {
 
 uint64_t partition_state::entries() const {
   uint64_t count = 0;
-  for (const map& m : stores_) count += m.size();
+  for (const entry_map& m : stores_) count += m.size();
   return count;
 }
 
 bool partition_state::restore(uint32_t store, std::string_view key, std::optional<std::string_view> value) {
   MR_ASSERT(store < store_count());
-  return write(store, key, value);
+  return write(store, key, stores_[store].find(key), value);
 }
 
 void partition_state::restored() {
@@ -276,10 +270,8 @@ void partition_state::note_version(std::string_view version) {
 }
 
 std::optional<std::string> partition_state::meta_value(std::string_view key) const {
-  const map& entries = stores_[meta()];
-  const auto found = entries.find(key);
-  if (found == entries.end()) return std::nullopt;
-  return found->second;
+  const std::string* found = stores_[meta()].find(key);
+  return found ? std::optional(*found) : std::nullopt;
 }
 
 }  // namespace millrace::processors

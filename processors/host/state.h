@@ -18,7 +18,6 @@
 
 #include <atomic>
 #include <cstdint>
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -26,6 +25,7 @@
 #include <vector>
 
 #include "processors/abi/millrace_processor.h"
+#include "processors/host/entry_map.h"
 
 namespace millrace::processors {
 
@@ -112,9 +112,7 @@ class partition_state {
   std::optional<uint32_t> version() const;
   // The state begins, or goes on, with this version of its layout: a change of record 0.
   void note_version(std::string_view version);
-  // The first entry behind `key` of a store (from the first one, without), for snapshots.
-  using map = std::map<std::string, std::string, std::less<>>;
-  const map& entries_of(uint32_t store) const { return stores_[store]; }
+  const entry_map& entries_of(uint32_t store) const { return stores_[store]; }
 
  private:
   struct undo {
@@ -129,12 +127,12 @@ class partition_state {
     int64_t before;
   };
 
-  // Changes the entry; false if the limit is reached. Does not note anything.
-  bool write(uint32_t store, std::string_view key, std::optional<std::string_view> value);
+  // Changes what is under the key, `found`, or null; false if the limit is reached. Does not note anything.
+  bool write(uint32_t store, std::string_view key, std::string* found, std::optional<std::string_view> value);
   int32_t change_entry(uint32_t cause, uint32_t store, std::string_view key,
                        std::optional<std::string_view> value);
 
-  std::vector<map> stores_;
+  std::vector<entry_map> stores_;
   std::shared_ptr<state_memory> memory_;
   uint64_t bytes_ = 0;
   int64_t watermark_ = no_time;
