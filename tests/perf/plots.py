@@ -10,7 +10,7 @@ import statistics
 import subprocess
 import sys
 
-COLOURS = {"millrace": "#0b6e99", "kafka": "#b3541e"}
+COLOURS = {"millrace": "#0b6e99", "kafka": "#b3541e", "kafka + streams": "#b3541e"}
 
 
 def draw(path, title, axis, unit, rows, key):

@@ -46,7 +46,7 @@ TARGETS = (
     Target("Restart after kill -9", "restart_ms", 300, theirs=""),
     Target("Cost by number of connections: 1,000", "kib_per_connection", 3, theirs=""),
     Target("Filter and map", "cpu_s_per_million", 1 / 15, theirs=STREAMS),
-    Target("Count by key", "cpu_s_per_million", 1 / 15, theirs=STREAMS),
+    Target("Windowed count by key", "cpu_s_per_million", 1 / 15, theirs=STREAMS),
     Target("Filter and map at", "e2e_p50", 1.3, theirs="millrace", their_section=PACED),
 )
 

@@ -43,7 +43,7 @@ class Targets(unittest.TestCase):
         self.assertTrue(all(targets.UNKNOWN in line for line in found))
 
     def test_processors_are_compared_with_streams(self):
-        found = [line for line in lines(everything()) if line.startswith("| Count by key: ")]
+        found = [line for line in lines(everything()) if line.startswith("| Windowed count by key: ")]
         self.assertEqual(len(found), 1)
         self.assertIn("| 1/50 | met |", found[0])
 

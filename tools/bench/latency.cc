@@ -100,7 +100,8 @@ class echo {
   result<void> send(int32_t partition, int64_t due) {
     const stamp mine{.due_ns = due, .run = run_};
     std::memcpy(value_.data(), &mine, options_.derived.empty() ? sizeof(mine) : sizeof(mine.due_ns));
-    const std::string key = options_.keys > 0 ? key_of(options_, partition, sent_) : std::string();
+    const uint64_t round = sent_ / static_cast<uint64_t>(partitions_);
+    const std::string key = options_.keys > 0 ? key_of(options_, partition, round) : std::string();
     if (rd_kafka_produce(topic_.get(), partition, RD_KAFKA_MSG_F_COPY, value_.data(), value_.size(),
                          key.empty() ? nullptr : key.data(), key.size(), nullptr) != 0) {
       return fail(broker_error(rd_kafka_last_error(), "send"));

@@ -81,6 +81,7 @@ class sender {
 
   // Returns when all is acknowledged or given up.
   result<void> send_all(uint64_t records, int64_t start_ns) {
+    sent_to_.assign(partitions_, 0);
     const uint64_t run_records = std::max<uint64_t>(1, options_.batch_bytes / options_.record_bytes);
     uint64_t sent = 0;
     for (uint64_t i = index_; i < records && !interrupted(); i += options_.clients, ++sent) {
@@ -91,7 +92,8 @@ class sender {
       }
       // At a fixed rate every record goes to the next partition; flat out, whole batches do.
       const uint64_t partition = (options_.rate > 0 ? i : sent / run_records + index_) % partitions_;
-      if (options_.keys > 0) key_ = key_of(options_, static_cast<int32_t>(partition), i);
+      if (options_.keys > 0)
+        key_ = key_of(options_, static_cast<int32_t>(partition), sent_to_[partition]++);
       MR_TRY(send(static_cast<int32_t>(partition), payloads_[i % payloads_.size()], due));
       if (sent % poll_every == 0) {
         rd_kafka_poll(client_->get(), 0);
@@ -160,6 +162,7 @@ class sender {
   const std::vector<std::string>& payloads_;
   load_progress& progress_;
   std::string key_;
+  std::vector<uint64_t> sent_to_;  // so many records, by partition
   std::unique_ptr<handle> client_;
   topic_ptr topic_;
   uint64_t partitions_ = 1;
