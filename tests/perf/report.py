@@ -130,8 +130,11 @@ def tables_of(section):
 
 def series_table(series):
     contestants = list(dict.fromkeys(c for _, results in series.rows for c in results))
-    heads = [f"{FIGURES[key][0]} {'↑' if FIGURES[key][2] else '↓'} {c}" for key in series.keys for c in (*contestants, "")]
-    heads = [head if i % (len(contestants) + 1) < len(contestants) else "ratio" for i, head in enumerate(heads)]
+    last = ["ratio"] if len(contestants) > 1 else []
+    heads = []
+    for key in series.keys:
+        title, _, more = FIGURES[key]
+        heads += [f"{title} {'↑' if more else '↓'} {c}" for c in contestants] + last
     lines = [f"| {series.axis} | " + " | ".join(heads) + " |", "|---:|" + "---:|" * len(heads)]
     for point, results in series.rows:
         cells = []
@@ -139,7 +142,8 @@ def series_table(series):
             _, digits, more = FIGURES[key]
             values = {c: [run[key] for run in results.get(c, []) if key in run] for c in contestants}
             cells += [cell(values[c], digits) for c in contestants]
-            cells.append(ratio(values.get("millrace"), values.get(peer_of(contestants)), more))
+            if last:
+                cells.append(ratio(values.get("millrace"), values.get(peer_of(contestants)), more))
         lines.append(f"| {point:,} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 

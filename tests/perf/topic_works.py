@@ -1,4 +1,5 @@
-"""What many partitions, much data and compaction cost, measured: a kind of work a function, each on brokers of its own."""
+"""What many partitions, much data, compaction and more shards cost, measured: a kind of work a function, each on brokers of
+its own."""
 import contextlib
 import itertools
 import os
@@ -11,13 +12,14 @@ import time
 
 import works
 from peers import Kafka, Millrace
+from report import Series
 from works import Skipped, Work, tool
 
-NAMES = ("partitions", "restart", "catch-up", "compaction")
-TITLES = {"partitions": "1,000 and 10,000 partitions", "restart": "Restart after kill -9 with 10 GiB and 1 GiB in 5,000 partitions",
-          "catch-up": "Reading 10 GiB and 1 GiB from the beginning, out of the page cache and from the disk",
-          "compaction": "Compaction, and produce meanwhile"}
-LOG_MIB = (10 * 1024, 1024)  # what a log holds when it is restarted on or read; targets are about the first
+TITLES = {"partitions": "1,000 and 10,000 partitions", "restart": "Restart after kill -9 with 1, 10 and 50 GiB in 5,000 partitions",
+          "catch-up": "Reading 1, 10 and 50 GiB from the beginning, out of the page cache and from the disk",
+          "compaction": "Compaction, and produce meanwhile", "shards": "Produce by number of shards"}
+NAMES = tuple(TITLES)
+LOG_MIB = (10 * 1024, 1024, 50 * 1024)  # what a log holds when it is restarted on or read; targets are about the first
 QUICK_MIB = (512, 64)
 TOPIC_PARTITIONS = 1000  # of each topic, where there are several
 BULK = ("--batch-bytes", 131072, "--linger", 10)
@@ -101,6 +103,16 @@ def restarts(name, directory, partitions, mib, rounds):
     return runs
 
 
+def log_sizes(directory, quick, skipped):
+    """In MiB, as far as the disk has room: the data, a log that is written ahead of it, and what others need."""
+    free_mib = shutil.disk_usage(directory).free >> 20
+    sizes = QUICK_MIB if quick else LOG_MIB
+    for mib in sizes:
+        if mib * 1.2 > free_mib:
+            skipped.append(f"a log of {mib / 1024:g} GiB: the disk under {directory} has {free_mib / 1024:.0f} GiB left")
+    return [mib for mib in sizes if mib * 1.2 <= free_mib]
+
+
 def drop_page_cache():
     works.let_disk_rest()
     try:
@@ -178,8 +190,31 @@ def compaction(name, directory, mib):
                 **{f"meanwhile_{q}": seen[q] / 1000 for q in ("p50", "p99") if q in seen}}
 
 
+def by_shards(directory, rounds, quick, say, skipped, show):
+    """Series: as many shards as there are cores, by powers of two; clients enough for all of them."""
+    keys = ("records_per_second", "cpu_s_per_gib")
+    work = Work("", "", "produce", 0, 0, (), options=("--batch-bytes", 16384, "--linger", 5, "--clients", 4))
+    most = len(os.sched_getaffinity(0))
+    points = sorted({*(2**n for n in range(most.bit_length()) if 2**n <= most), most})
+    say(TITLES["shards"])
+    rows = []
+    for shards in points:
+        runs = []
+        for _ in range(rounds):
+            with running("millrace", directory, [f"shards={shards}"]) as broker:
+                works.make_topic(broker, "spread", work, "millrace")
+                try:
+                    runs.append(works.measure(broker, "spread", work, 100_000 if quick else 400_000))
+                except Skipped as why:
+                    skipped.append(f"{shards} shards: {why}")
+                    continue
+                say(f"  {shards:>9,} {show(keys, runs[-1])}")
+        rows.append((shards, {"millrace": runs}))
+    return Series("shards", TITLES["shards"], "shards", keys, "records_per_second", rows)
+
+
 def run(only, directory, rounds, quick, say, skipped, show):
-    """[(title, figures, results)] for the report."""
+    """[(title, figures, results) or Series] for the report."""
     sections = []
 
     def section(title, keys, measure):
@@ -201,11 +236,11 @@ def run(only, directory, rounds, quick, say, skipped, show):
                     lambda name, n=count: [many_partitions(name, directory, n) for _ in range(1 if n == 10_000 else rounds)])
     if "restart" in only:
         partitions = 200 if quick else 5000
-        for mib in QUICK_MIB if quick else LOG_MIB:
+        for mib in log_sizes(directory, quick, skipped):
             section(f"Restart after kill -9: {mib / 1024:g} GiB in {partitions:,} partitions, records of 1 KiB", RESTART,
                     lambda name, m=mib: restarts(name, directory, partitions, m, rounds))
     if "catch-up" in only:
-        for mib, (how, prepare) in itertools.product(QUICK_MIB if quick else LOG_MIB,
+        for mib, (how, prepare) in itertools.product(log_sizes(directory, quick, skipped),
                                                      (("warm", lambda: None), ("cold", drop_page_cache))):
             section(f"Catch-up, {how}: {mib / 1024:g} GiB of 1 KiB records read from the beginning, 6 partitions", works.RATE,
                     lambda name, m=mib, p=prepare: catch_up(name, directory, m, rounds, p))
@@ -213,4 +248,6 @@ def run(only, directory, rounds, quick, say, skipped, show):
         mib = 128 if quick else 2048
         section(f"Compaction of {mib:,} MiB with 20,000 keys; acknowledgements of 1,000 single records/s to another topic", COMPACTION,
                 lambda name: [compaction(name, directory, mib) for _ in range(rounds)])
+    if "shards" in only:
+        sections.append(by_shards(directory, rounds, quick, say, skipped, show))
     return sections
