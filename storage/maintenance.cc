@@ -55,8 +55,8 @@ task<void> store_core::work_off(line_up& line) {
   }
 }
 
-// Does `step` for each partition, some at a time: what they sync then shares the file system's own commits, and a
-// segment that ends, which takes a dozen steps on the disk, holds up its own partition only.
+// Does `step` for each partition, some at a time: what they sync then shares the file system's own commits,
+// and a segment that ends, which takes a dozen steps on the disk, holds up its own partition only.
 task<result<void>> store_core::side_by_side(std::vector<topic_partition_id> ids, partition_step step) {
   line_up line{std::move(ids), step};
   std::vector<task<void>> workers;

@@ -90,8 +90,8 @@ class spiller {
   task<result<void>> reload_tail(partition_log& log);
   task<result<std::shared_ptr<runtime::file>>> log_file(const partition_log& log, offset base);
 
-  // One write: large enough for the disk, small enough not to delay a commit. Of all partitions together no more than
-  // that is on the way either.
+  // One write: large enough for the disk, small enough not to delay a commit. Of all partitions together no
+  // more than that is on the way either.
   static constexpr uint64_t spill_write_bytes = 1 << 20;
 
   spill_options options_;

@@ -108,8 +108,8 @@ runtime::task<bool> shard_host::has_records(flow_ptr f) {
 }
 
 // Decodes the first batch of the backlog, if that is to do. False, and the flow has paused, if it cannot be.
-// A call apart costs some wake-ups whatever it carries, so it gets several small batches; a replay is called for each
-// as its original would be, and which of several inputs is next is asked for each.
+// A call apart costs some wake-ups whatever it carries, so it gets several small batches; a replay is called
+// for each as its original would be, and which of several inputs is next is asked for each.
 bool shard_host::has_next_block(flow& f) {
   if (f.input().has_block) return true;
   if (const auto filled = f.input().block.fill(f.input().backlog.front()); !filled) {

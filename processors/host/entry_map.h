@@ -1,8 +1,9 @@
-// entry_map: one store's entries, in the order of their keys' bytes, and found by key without walking that order.
+// entry_map: one store's entries, in the order of their keys' bytes, and found by key without walking that
+// order.
 //
-// A search tree alone costs a cache miss a level, twenty of them with a million keys. So beside the tree there is
-// a table of hashes with open addressing, which leads to an entry in two misses however many there are. Small maps do
-// without. The table grows a part at a time, so that no single change takes long.
+// A search tree alone costs a cache miss a level, twenty of them with a million keys. So beside the tree
+// there is a table of hashes with open addressing, which leads to an entry in two misses however many there
+// are. Small maps do without. The table grows a part at a time, so that no single change takes long.
 //
 // Not thread-safe.
 #pragma once

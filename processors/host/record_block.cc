@@ -35,7 +35,9 @@ result<void> record_block::fill(slice batch, slice plain) {
 
 bool record_block::add(slice batch) {
   MR_ASSERT(!has_full_ && !pieces_.empty());
-  const auto is_plain = [](const protocol::batch_header& h) { return !h.is_control() && !h.is_transactional(); };
+  const auto is_plain = [](const protocol::batch_header& h) {
+    return !h.is_control() && !h.is_transactional();
+  };
   const auto next = protocol::parse_batch(batch);
   if (!next || !is_plain(*next) || !is_plain(header())) return false;
   const size_t records = bare_.size();

@@ -23,8 +23,9 @@ class record_block {
   // somebody has them. Error: corruption.
   result<void> fill(slice batch, slice plain = {});
 
-  // Adds the records of the next stored batch. False, and nothing has changed, if either of them holds anything but
-  // plain records (control, transactional), or if it cannot be read. Requires: no records with headers were asked for.
+  // Adds the records of the next stored batch. False, and nothing has changed, if either of them holds
+  // anything but plain records (control, transactional), or if it cannot be read. Requires: no records with
+  // headers were asked for.
   bool add(slice batch);
 
   // Of the first batch.

@@ -1,5 +1,5 @@
-// A store's entries: whatever is added and erased, they are found by key and lie in its order, in small maps, in those with
-// one table and in those with many.
+// A store's entries: whatever is added and erased, they are found by key and lie in its order, in small maps,
+// in those with one table and in those with many.
 #include "processors/host/entry_map.h"
 
 #include <gtest/gtest.h>
@@ -27,7 +27,8 @@ void expect_same(entry_map& entries, const model& expected) {
   EXPECT_EQ(at, entries.end());
 }
 
-// Adds, replaces and erases among so many keys; more is added than erased until `size` are there, then nothing.
+// Adds, replaces and erases among so many keys; more is added than erased until `size` are there, then
+// nothing.
 void live(size_t keys, size_t size, uint64_t seed) {
   prng random(seed);
   entry_map entries;
@@ -79,7 +80,8 @@ TEST(entry_map_test, a_table_of_many_parts_finds_what_the_tree_holds) {
 
 TEST(entry_map_test, bounds_are_in_the_order_of_bytes) {
   entry_map entries;
-  for (int i = 0; i < 1000; ++i) entries.add(std::string(1, static_cast<char>(i % 256)) + std::to_string(i), "");
+  for (int i = 0; i < 1000; ++i)
+    entries.add(std::string(1, static_cast<char>(i % 256)) + std::to_string(i), "");
   EXPECT_EQ(entries.lower_bound("\xff")->first.substr(0, 1), "\xff");
   EXPECT_EQ(entries.upper_bound(std::string(1, '\0') + "0")->first, std::string(1, '\0') + "256");
   EXPECT_EQ(entries.find("nothing"), nullptr);

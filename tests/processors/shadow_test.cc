@@ -157,10 +157,11 @@ TEST_F(shadow_test, it_begins_beside_one_that_is_busy_apart) {
       co_await settled(*b.host, *b.store);
       const auto produce = [&](size_t count) {
         values input;
-        for (size_t i = 0; i < count; ++i) input.push_back("k" + std::to_string(i % 7));
+        for (size_t i = 0; i < count; ++i) input.push_back(std::string(400, 'k') + std::to_string(i % 7));
         for (const std::string& line : counted(input, state)) out.push_back(line);
         b.produce("in", input);
       };
+      // More than one call takes.
       for (size_t i = 0; i < 10; ++i) produce(100);
       // A call is under way.
       while (b.status("c").cursor == 0)

@@ -85,8 +85,8 @@ result<load_result> run_consume(const load_options& options, const load_watch& w
 // come back (ping-pong). One client.
 result<load_result> run_latency(const load_options& options, const load_watch& watch = {});
 
-// The key that a load's record number `i` of a partition has: keys belong to one partition, so that counting by
-// key needs no other, and `keys` records on end have them all.
+// The key that a load's record number `i` of a partition has: keys belong to one partition, so that counting
+// by key needs no other, and `keys` records on end have them all.
 std::string key_of(const load_options& options, int32_t partition, uint64_t i);
 // So many different values a load sends, over and over.
 inline constexpr size_t payload_count = 4096;

@@ -92,8 +92,7 @@ class sender {
       }
       // At a fixed rate every record goes to the next partition; flat out, whole batches do.
       const uint64_t partition = (options_.rate > 0 ? i : sent / run_records + index_) % partitions_;
-      if (options_.keys > 0)
-        key_ = key_of(options_, static_cast<int32_t>(partition), sent_to_[partition]++);
+      if (options_.keys > 0) key_ = key_of(options_, static_cast<int32_t>(partition), sent_to_[partition]++);
       MR_TRY(send(static_cast<int32_t>(partition), payloads_[i % payloads_.size()], due));
       if (sent % poll_every == 0) {
         rd_kafka_poll(client_->get(), 0);
