@@ -93,12 +93,15 @@ bool shard_host::is_others_turn(flow& f, record_block& block) const {
   return !next.empty() && next.front().timestamp_ms > f.not_beyond_ms;
 }
 
-// Puts the input with the oldest next record to work. False if an input that holds more has to be read first,
-// or if nothing is left, or the flow has paused.
+// Puts the input with the oldest next record to work; of equally old ones the first input's, wherever batches
+// begin and end. False if an input that holds more has to be read first, or if nothing is left, or the flow has
+// paused.
 bool shard_host::turn_to_oldest(flow& f) {
   if (!f.has_several_inputs()) return !f.input().backlog.empty() && has_next_block(f);
   std::optional<int64_t> oldest;
-  int64_t second = INT64_MAX;
+  // What inputs before and behind the chosen one hold.
+  int64_t before = INT64_MAX;
+  int64_t behind = INT64_MAX;
   size_t chosen = 0;
   for (f.at_work = 0; f.at_work < f.inputs.size(); ++f.at_work) {
     flow_input& one = f.input();
@@ -112,15 +115,16 @@ bool shard_host::turn_to_oldest(flow& f) {
     // What holds no records (any more) is passed over at once.
     const int64_t at = next_timestamp(one).value_or(INT64_MIN);
     if (!oldest || at < *oldest) {
-      second = oldest.value_or(INT64_MAX);
+      before = std::min({before, behind, oldest.value_or(INT64_MAX)});
+      behind = INT64_MAX;
       oldest = at;
       chosen = f.at_work;
     } else {
-      second = std::min(second, at);
+      behind = std::min(behind, at);
     }
   }
   f.at_work = chosen;
-  f.not_beyond_ms = second;
+  f.not_beyond_ms = std::min(before == INT64_MAX ? INT64_MAX : before - 1, behind);
   return oldest.has_value();
 }
 

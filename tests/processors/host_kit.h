@@ -1,6 +1,7 @@
 // host_kit: a store on a simulated disk with processors at work, and the model they are compared with.
 #pragma once
 
+#include <deque>
 #include <gtest/gtest.h>
 #include <map>
 #include <memory>
@@ -132,8 +133,7 @@ inline std::vector<std::string> expected_of(const std::string& topic, const std:
   return values;
 }
 
-// ---- A store with partitions, as a shard has it
-// -------------------------------------------------------------
+// ---- A store with partitions, as a shard has it ------------------------------------------------------------
 
 inline storage::topic_partition_id id_of(const std::string& topic, int32_t partition) {
   return {processor_id("topic " + topic), partition};
@@ -175,36 +175,79 @@ inline protocol::checked_batch batch_of(const std::vector<std::string>& values,
   return protocol::check_produced_batch(builder.build(options), rules).value();
 }
 
-// All values below the high watermark, each with its headers behind it.
-inline task<result<std::vector<std::string>>> read_all(storage::shard_store& store,
-                                                       storage::topic_partition_id id) {
-  std::vector<std::string> values;
+// Calls visit(batch, next) with each stored batch below the high watermark; records of it before `next` are
+// behind what was asked for. The error is that of reading, say of a disk that is gone.
+template <class Visit>
+task<result<void>> each_batch(storage::shard_store& store, storage::topic_partition_id id, Visit visit) {
   storage::partition_log* log = store.find(id);
   MR_ASSERT(log);
   storage::read_request request;
   request.from = log->log_start();
-  int64_t next = request.from.value();
   while (request.from < log->high_watermark()) {
     const auto got = co_await store.read(*log, request);
     if (!got) co_return fail(got.error());
-    const slice bytes = got->records.flatten();
-    for (size_t at = 0; at < bytes.size();) {
-      const auto header = protocol::batch_header::load(bytes.data() + at);
-      record_block block;
-      const auto filled = block.fill(bytes.sub(at, header.size_bytes()));
-      if (!filled) co_return fail(filled.error());
-      for (const millrace_record& r : block.from(next, true)) {
-        MR_ASSERT(r.offset == next);
-        std::string value = text(r.value);
-        for (uint32_t h = 0; h < r.header_count; ++h)
-          value += " " + text(r.headers[h].key) + ":" + text(r.headers[h].value);
-        values.push_back(std::move(value));
-        ++next;
-      }
-      at += header.size_bytes();
-    }
+    std::deque<slice> batches;
+    const auto cut = cut_into_batches(got->records, batches);
+    MR_ASSERT(cut);
+    for (const slice& batch : batches) visit(batch, request.from.value());
     request.from = got->next;
   }
+  co_return result<void>();
+}
+
+// Calls visit(record) with each record below the high watermark, in order.
+template <class Visit>
+task<result<void>> each_record(storage::shard_store& store, storage::topic_partition_id id, Visit visit) {
+  record_block block;
+  const auto of_batch = [&block, &visit](const slice& batch, int64_t next) {
+    const auto filled = block.fill(batch);
+    MR_ASSERT(filled);
+    for (const millrace_record& r : block.from(next, true)) visit(r);
+  };
+  co_return co_await each_batch(store, id, of_batch);
+}
+
+// A record as clients see it. Of its headers the values, but not those that say where a dead letter is from.
+struct seen_record {
+  std::string key;
+  std::string value;
+  int64_t timestamp_ms = 0;
+  std::string headers;
+
+  bool operator==(const seen_record&) const = default;
+};
+
+// All records below the high watermark; some of them if the disk is gone.
+inline task<std::vector<seen_record>> read_records(storage::shard_store& store,
+                                                   storage::topic_partition_id id) {
+  std::vector<seen_record> all;
+  const auto take = [&all](const millrace_record& r) {
+    std::string headers;
+    for (uint32_t h = 0; h < r.header_count; ++h) {
+      const std::string name = text(r.headers[h].key);
+      if (name != "millrace.partition" && name != "millrace.offset") headers += text(r.headers[h].value);
+    }
+    all.push_back({text(r.key), text(r.value), r.timestamp_ms, headers});
+  };
+  static_cast<void>(co_await each_record(store, id, take));
+  co_return all;
+}
+
+// All values below the high watermark, each with its headers behind it.
+inline task<result<std::vector<std::string>>> read_all(storage::shard_store& store,
+                                                       storage::topic_partition_id id) {
+  std::vector<std::string> values;
+  int64_t next = store.find(id)->log_start().value();
+  const auto take = [&](const millrace_record& r) {
+    MR_ASSERT(r.offset == next);
+    ++next;
+    std::string value = text(r.value);
+    for (uint32_t h = 0; h < r.header_count; ++h)
+      value += " " + text(r.headers[h].key) + ":" + text(r.headers[h].value);
+    values.push_back(std::move(value));
+  };
+  const auto done = co_await each_record(store, id, take);
+  if (!done) co_return fail(done.error());
   co_return values;
 }
 

@@ -45,22 +45,13 @@ deployed_processor replay(const std::string& name, start_position from, int64_t 
 // A partition's batches as they are stored, but for their leader epochs, which tell when they were written.
 task<std::vector<std::string>> batches_of(storage::shard_store& store, const std::string& topic) {
   std::vector<std::string> all;
-  storage::partition_log* log = store.find(id_of(topic, 0));
-  storage::read_request request;
-  request.from = log->log_start();
-  while (request.from < log->high_watermark()) {
-    const auto got = co_await store.read(*log, request);
-    MR_ASSERT(got);
-    std::deque<slice> batches;
-    const auto cut = cut_into_batches(got->records, batches);
-    MR_ASSERT(cut);
-    for (const slice& batch : batches) {
-      std::string bytes(as_text(batch.view()));
-      std::fill_n(bytes.begin() + 12, 4, '\0');
-      all.push_back(std::move(bytes));
-    }
-    request.from = got->next;
-  }
+  const auto take = [&all](const slice& batch, int64_t) {
+    std::string bytes(as_text(batch.view()));
+    std::fill_n(bytes.begin() + 12, 4, '\0');
+    all.push_back(std::move(bytes));
+  };
+  const auto done = co_await each_batch(store, id_of(topic, 0), take);
+  MR_ASSERT(done);
   co_return all;
 }
 

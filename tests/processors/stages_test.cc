@@ -13,6 +13,7 @@ namespace millrace::processors {
 namespace {
 
 using namespace kit;
+using namespace std::chrono_literals;
 
 constexpr int32_t between_partitions = 3;
 

@@ -136,33 +136,17 @@ inline std::map<std::string, std::string> as_texts(const std::map<std::string, i
   return texts;
 }
 
-// A changelog folded up, as any client can read it.
+// A changelog folded up, as any client can read it; part of it if the disk is gone.
 inline task<std::map<std::string, std::string>> fold(storage::shard_store& store,
                                                      storage::topic_partition_id id) {
   std::map<std::string, std::string> state;
-  storage::partition_log* log = store.find(id);
-  MR_ASSERT(log);
-  storage::read_request request;
-  request.from = log->log_start();
-  while (request.from < log->high_watermark()) {
-    const auto got = co_await store.read(*log, request);
-    if (!got) co_return state;  // the disk is gone
-    std::deque<slice> batches;
-    const auto cut = cut_into_batches(got->records, batches);
-    MR_ASSERT(cut);
-    for (const slice& batch : batches) {
-      record_block block;
-      const auto filled = block.fill(batch);
-      MR_ASSERT(filled);
-      for (const millrace_record& r : block.from(request.from.value(), false)) {
-        if (r.value.size < 0)
-          state.erase(text(r.key));
-        else
-          state[text(r.key)] = text(r.value);
-      }
-    }
-    request.from = got->next;
-  }
+  const auto take = [&state](const millrace_record& r) {
+    if (r.value.size < 0)
+      state.erase(text(r.key));
+    else
+      state[text(r.key)] = text(r.value);
+  };
+  static_cast<void>(co_await each_record(store, id, take));
   co_return state;
 }
 
