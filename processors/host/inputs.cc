@@ -94,8 +94,8 @@ bool shard_host::is_others_turn(flow& f, record_block& block) const {
 }
 
 // Puts the input with the oldest next record to work; of equally old ones the first input's, wherever batches
-// begin and end. False if an input that holds more has to be read first, or if nothing is left, or the flow has
-// paused.
+// begin and end. False if an input that holds more has to be read first, or if nothing is left, or the flow
+// has paused.
 bool shard_host::turn_to_oldest(flow& f) {
   if (!f.has_several_inputs()) return !f.input().backlog.empty() && has_next_block(f);
   std::optional<int64_t> oldest;

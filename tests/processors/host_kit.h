@@ -2,6 +2,7 @@
 #pragma once
 
 #include <deque>
+#include <functional>
 #include <gtest/gtest.h>
 #include <map>
 #include <memory>
@@ -133,7 +134,8 @@ inline std::vector<std::string> expected_of(const std::string& topic, const std:
   return values;
 }
 
-// ---- A store with partitions, as a shard has it ------------------------------------------------------------
+// ---- A store with partitions, as a shard has it
+// ------------------------------------------------------------
 
 inline storage::topic_partition_id id_of(const std::string& topic, int32_t partition) {
   return {processor_id("topic " + topic), partition};
@@ -251,19 +253,28 @@ inline task<result<std::vector<std::string>>> read_all(storage::shard_store& sto
   co_return values;
 }
 
-// Waits until every flow runs, or is paused, and everything is durable.
-inline task<void> settled(const shard_host& host, storage::shard_store& store) {
+// Waits until every flow runs, or is paused, and everything is durable; or until the store is read-only, or
+// `is_over` says that others may be, which what is sent to them would wait for.
+inline task<void> settled(
+    const shard_host& host, storage::shard_store& store,
+    std::function<bool()> is_over = [] { return false; }) {
+  std::string who;
   for (int rounds = 0; rounds < 100'000; ++rounds) {
-    bool is_settled = !store.read_only_reason();
-    for (const flow_status& s : host.status())
-      is_settled &=
-          s.state == flow_state::paused ||
-          ((s.state == flow_state::running || s.state == flow_state::finished) && s.outbox_bytes == 0);
-    store.for_each([&](storage::partition_log& log) { is_settled &= log.high_watermark() == log.log_end(); });
-    if (is_settled || store.read_only_reason()) co_return;
+    who.clear();
+    for (const flow_status& s : host.status()) {
+      const bool is_at_rest =
+          s.state == flow_state::paused || s.state == flow_state::running || s.state == flow_state::finished;
+      if (!is_at_rest || (s.state != flow_state::paused && s.outbox_bytes > 0))
+        who += fmt::format(" {}-{} is {}, {} records behind, {} bytes on their way;", s.processor,
+                           s.partition, name_of(s.state), s.lag, s.outbox_bytes);
+    }
+    store.for_each([&](storage::partition_log& log) {
+      if (log.high_watermark() != log.log_end()) who += " some records are not durable;";
+    });
+    if (who.empty() || store.read_only_reason() || is_over()) co_return;
     co_await runtime::reactor::current().sleep(std::chrono::milliseconds(1));
   }
-  ADD_FAILURE() << "flows do not settle";
+  ADD_FAILURE() << "flows do not settle:" << who;
 }
 
 }  // namespace millrace::processors::kit

@@ -145,6 +145,31 @@ TEST_F(inputs_test, whoever_is_behind_takes_the_oldest_record_first) {
   }
 }
 
+// Wherever batches begin and end.
+TEST_F(inputs_test, of_equally_old_records_those_of_the_first_input_come_first) {
+  using batches = std::vector<std::vector<int64_t>>;
+  const batches whole{{5, 7, 7, 9, 9}};
+  const batches cut{{5}, {7}, {7, 9}, {9}};
+  const values expected{"l5", "r5", "l7", "l7", "r7", "r7", "l9", "l9", "r9", "r9"};
+  for (const batches& left : {whole, cut})
+    for (const batches& right : {whole, cut}) {
+      disk_ = std::make_shared<runtime::sim_disk>(1);
+      live(all_topics, {}, [&](bench& b) -> task<void> {
+        b.host->start();
+        lsn last;
+        for (const auto& batch : left) last = produce_at(b, "a", batch);
+        for (const auto& batch : right) last = produce_at(b, "b", batch);
+        const auto durable = co_await b.store->wait_durable(last);
+        EXPECT_TRUE(durable);
+      });
+      live(all_topics, telling(), [&](bench& b) -> task<void> {
+        b.host->start();
+        co_await settled(*b.host, *b.store);
+        EXPECT_EQ(co_await all_of(b, "out"), expected);
+      });
+    }
+}
+
 TEST_F(inputs_test, it_waits_for_all_of_them_and_starts_where_it_is_told) {
   live({"a", "out", "t-unused-changelog", "t-meta-changelog", "t-order"}, telling(),
        [](bench& b) -> task<void> {

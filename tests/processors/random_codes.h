@@ -226,7 +226,8 @@ inline const code_list& all_codes() {
                              staged_code()};
   return all;
 }
-// Those of them that a topology may begin with: one input, so that there is something to replay, and one stage.
+// Those of them that a topology may begin with: one input, so that there is something to replay, and one
+// stage.
 inline const code_list& first_codes() {
   static const code_list first = [] {
     code_list codes = all_codes();

@@ -48,9 +48,8 @@ class model_rows {
   // What is wrong with the records that are there; empty if nothing.
   std::string difference(const std::string& output, const std::vector<seen_record>& there) const {
     const auto in_order = [](std::vector<seen_record> rows) {
-      std::ranges::sort(rows, {}, [](const seen_record& r) {
-        return std::tie(r.key, r.value, r.timestamp_ms, r.headers);
-      });
+      std::ranges::sort(
+          rows, {}, [](const seen_record& r) { return std::tie(r.key, r.value, r.timestamp_ms, r.headers); });
       return rows;
     };
     size_t at = 0;
@@ -74,7 +73,8 @@ class model_rows {
   std::map<std::string, std::vector<std::vector<seen_record>>> steps_;
 };
 
-// ---- Windows -----------------------------------------------------------------------------------------------
+// ---- Windows
+// -----------------------------------------------------------------------------------------------
 
 struct weighed {
   int64_t sum = 0;
@@ -183,8 +183,7 @@ class model_of_sliding_windows {
 
   void close(int64_t now, model_rows& rows) {
     while (!open_.empty() && !is_open(open_.begin()->first, now)) {
-      if (f_.is_on_close(window_figures::sliding))
-        show(open_.begin()->second, open_.begin()->first, rows);
+      if (f_.is_on_close(window_figures::sliding)) show(open_.begin()->second, open_.begin()->first, rows);
       open_.erase(open_.begin());
     }
   }
@@ -236,7 +235,8 @@ class model_of_sliding_windows {
   std::set<std::pair<int64_t, std::string>> open_;  // by start and key
 };
 
-// ---- Joins -------------------------------------------------------------------------------------------------
+// ---- Joins
+// -------------------------------------------------------------------------------------------------
 
 // Streams that meet within a span of time: each pair once, and whoever has met nobody alone.
 class model_of_meetings {
@@ -303,7 +303,8 @@ std::optional<Value> value_in(const model_table<Value>& table, const std::string
   return found == table.end() ? std::nullopt : std::optional(found->second.value);
 }
 
-// ---- The processors ----------------------------------------------------------------------------------------
+// ---- The processors
+// ----------------------------------------------------------------------------------------
 
 // Calls close(now) and take(record, now) for each record that does not fail, each a step of its own.
 template <class Close, class Take>

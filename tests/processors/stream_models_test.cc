@@ -104,7 +104,8 @@ TEST_P(stream_models_test, agree_with_nothing_else) {
         return bad.difference();
       };
       using list = std::vector<seen_record>;
-      EXPECT_NE(spoilt([&](list& all) { all.insert(all.begin() + at, list(all)[static_cast<size_t>(at)]); }), "");
+      EXPECT_NE(spoilt([&](list& all) { all.insert(all.begin() + at, list(all)[static_cast<size_t>(at)]); }),
+                "");
       EXPECT_NE(spoilt([&](list& all) { all.erase(all.begin() + at); }), "");
       EXPECT_NE(spoilt([&](list& all) { all[static_cast<size_t>(at)].value += "0"; }), "");
       EXPECT_NE(spoilt([&](list& all) { ++all[static_cast<size_t>(at)].timestamp_ms; }), "");

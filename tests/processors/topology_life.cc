@@ -150,7 +150,7 @@ task<bool> life::is_settled() {
       const auto look = [this, shard, &round] {
         stores_[shard]->for_each(
             [&](storage::partition_log& log) { round.push_back(log.log_end().value()); });
-        return settled(*hosts_[shard], *stores_[shard]);
+        return settled(*hosts_[shard], *stores_[shard], [this] { return disk_.has_crashed(); });
       };
       auto done = call_on(shard_id(shard), look);
       co_await done;

@@ -29,11 +29,11 @@ struct totals {
   uint64_t migrations = 0;
   uint64_t replays = 0;
   uint64_t shadows = 0;
-  uint64_t compared = 0;  // records of shadows
-  uint64_t sent = 0;      // partitions of senders seen at targets
-  uint64_t apart = 0;     // calls that did not run on their shard
-  uint64_t turns = 0;     // of inputs of processors with several
-  uint64_t modelled = 0;  // records that models expect as well
+  uint64_t compared = 0;                       // records of shadows
+  uint64_t sent = 0;                           // partitions of senders seen at targets
+  uint64_t apart = 0;                          // calls that did not run on their shard
+  uint64_t turns = 0;                          // of inputs of processors with several
+  uint64_t modelled = 0;                       // records that models expect as well
   std::map<std::string, uint64_t> records_in;  // by the name of the processors' code
 };
 

@@ -42,8 +42,7 @@ task<std::string> life::retell(const told_records& records, contents& there) {
     for (const auto& [where, told] : records) {
       const shard_id owner = owner_of(where.first, where.second);
       const uint64_t seed = random_.next();
-      auto done =
-          call_on(owner, [&, this] { return tell_on(owner, where.first, where.second, told, seed); });
+      auto done = call_on(owner, [&, this] { return tell_on(owner, where.first, where.second, told, seed); });
       co_await done;
     }
     co_await wait_until_quiet();
@@ -69,8 +68,8 @@ task<void> life::collect(contents& there) {
     if (!is_changelog && !settled.beside.contains(topic) && !settled.sent.contains(topic)) continue;
     for (int32_t p = 0; p < outside_.what.partitions.at(topic); ++p) {
       const uint32_t shard = owner_of(topic, p).value();
-      auto done = call_on(shard_id(shard),
-                          [&, this] { return collect_on(shard, topic, p, is_changelog, there); });
+      auto done =
+          call_on(shard_id(shard), [&, this] { return collect_on(shard, topic, p, is_changelog, there); });
       co_await done;
     }
   }

@@ -74,8 +74,7 @@ TEST(topology_test, derived_topics_and_state_equal_a_failure_free_runs) {
   for (const auto& [kind, records] : sum.records_in)
     std::cout << "  " << kind << ": " << records << " records in" << std::endl;
   if (runs < beginnings()) return;  // too few for all of this to come up for certain
-  for (const auto& code : known_codes())
-    EXPECT_GT(sum.records_in[code->name()], runs) << code->name();
+  for (const auto& code : known_codes()) EXPECT_GT(sum.records_in[code->name()], runs) << code->name();
   EXPECT_GT(sum.crashes, runs / 2);
   EXPECT_GT(sum.modelled, runs);
   EXPECT_GT(sum.sent, runs / 2);
