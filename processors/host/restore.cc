@@ -94,7 +94,7 @@ runtime::task<void> shard_host::try_restore(flow_ptr f) {
     if (!file && file.error().code != errc::not_found)
       log::warn("snapshot cannot be read path={} why=\"{}\"", path, to_string(file.error()));
   }
-  for (size_t i = 0; i < f->changelog_count(); ++i) {
+  for (size_t i = MILLRACE_FAULT(store_not_restored) ? 1 : 0; i < f->changelog_count(); ++i) {
     const result<void> read = co_await read_changelog(f, i, from[i]);
     if (is_over()) co_return;
     if (read) continue;

@@ -160,9 +160,10 @@ TEST_P(seeded_fault_test, is_noticed) {
 INSTANTIATE_TEST_SUITE_P(each, seeded_fault_test,
                          testing::Values("cursor_not_logged", "output_in_later_frame", "state_not_taken_back",
                                          "removals_not_logged", "snapshot_claims_more",
-                                         "stream_time_forgotten", "letter_twice", "ack_before_durable",
-                                         "outbox_trimmed_early", "position_apart_from_records",
-                                         "undurable_sent", "ended_call_counts", "position_of_one_input"),
+                                         "stream_time_forgotten", "store_not_restored", "letter_twice",
+                                         "ack_before_durable", "outbox_trimmed_early",
+                                         "position_apart_from_records", "undurable_sent", "ended_call_counts",
+                                         "position_of_one_input"),
                          [](const auto& info) { return std::string(info.param); });
 #endif
 
