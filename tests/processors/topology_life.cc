@@ -68,21 +68,38 @@ task<void> life::open_shard(uint32_t shard) {
   hosts_[shard]->start();
 }
 
+// Whether there is a version that takes its state over; not for one with a shadow, which would have to
+// follow.
+bool life::may_migrate(const deployed_processor& p) const {
+  return p.code->name() == "tally" && p.code->version() == "1" && p.spec.stands_for.empty() &&
+         !deployed_.find(p.spec.name + ".shadow");
+}
+
+// In that version; that is written down before anybody hears of it.
+deployed_processor life::migrated(const deployed_processor& p) {
+  std::shared_ptr<const plugin> code = code_of<next_tally_traits>();
+  if (p.spec.isolated == isolation::process) code = elsewhere(code);
+  deployed_processor changed = deployment::prepare(p.spec, code).value();
+  const deployment before = *outside_.what.deployed;
+  outside_.what.deployed = std::make_shared<const deployment>(before.with(changed).value());
+  ++outside_.sum.migrations;
+  return changed;
+}
+
+task<void> life::migrate_one() {
+  for (const deployed_ptr& p : deployment(deployed_).processors()) {
+    if (!may_migrate(*p)) continue;
+    deployed_ = deployed_.with(migrated(*p)).value();
+    co_await adopt_everywhere();
+    co_return;
+  }
+}
+
 // A processor is replaced by another object of itself, held, or let go, wherever it stands.
 task<void> life::change_something() {
   const auto& all = deployed_.processors();
   deployed_processor changed = *all[static_cast<size_t>(random_.below(all.size()))];
-  const bool has_twin = deployed_.find(changed.spec.name + ".shadow") != nullptr;
-  if (changed.code->name() == "tally" && changed.code->version() == "1" && changed.spec.stands_for.empty() &&
-      !has_twin && random_.below(3) == 0) {
-    // To a version that takes its state over; that is written down before anybody hears of it.
-    std::shared_ptr<const plugin> code = code_of<next_tally_traits>();
-    if (changed.spec.isolated == isolation::process) code = elsewhere(code);
-    changed = deployment::prepare(changed.spec, code).value();
-    const deployment before = *outside_.what.deployed;
-    outside_.what.deployed = std::make_shared<const deployment>(before.with(changed).value());
-    ++outside_.sum.migrations;
-  }
+  if (may_migrate(changed) && random_.below(3) == 0) changed = migrated(changed);
   const bool is_held = random_.below(3) == 0;
   const std::string whole = whole_name(changed.spec);
   if (deployed_.stages_of(whole).size() == 1) deployed_ = deployed_.with(std::move(changed)).value();
@@ -184,6 +201,7 @@ task<void> life::settle_all() {
 }
 
 task<void> life::produce(int batches) {
+  if (outside_.lives >= 3) co_await migrate_one();
   for (int i = 0; i < batches && !is_over(); ++i) {
     if (random_.below(6) == 0) co_await change_something();
     if (random_.below(outside_.what.shadow ? 20 : 100) == 0) co_await turn_shadow();
@@ -255,6 +273,7 @@ task<void> life::close() {
 }
 
 task<std::string> life::run(int batches) {
+  ++outside_.lives;
   const bool is_open = co_await open();
   if (is_open) {
     co_await settle_all();

@@ -44,6 +44,7 @@ struct outside {
   // By source and partition: value acknowledged, by offset.
   std::map<std::pair<std::string, int32_t>, std::map<int64_t, std::string>> acked;
   int64_t next_number = 1;
+  int lives = 0;
 };
 
 // What clients send: by source and partition.
@@ -86,6 +87,9 @@ class life final : private neighbours {
   task<void> wait_until_quiet();
   void fail_for_paused();
   task<void> settle_all();
+  bool may_migrate(const deployed_processor& p) const;
+  deployed_processor migrated(const deployed_processor& p);
+  task<void> migrate_one();
   task<void> change_something();
   task<void> begin_replay();
   task<void> turn_shadow();
