@@ -47,6 +47,10 @@ std::array<std::string, 4> files_of_segment(const std::string& directory, offset
           sums_file(directory, base)};
 }
 
+std::string swap_name(const std::string& path) {
+  return path + std::string(swap_suffix);
+}
+
 std::optional<partition_name> parse_partition_directory(std::string_view name) {
   const size_t dash = name.rfind('-');
   if (dash == std::string_view::npos || dash == 0 || dash + 1 == name.size()) return std::nullopt;

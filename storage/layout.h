@@ -50,6 +50,7 @@ std::array<std::string, 4> files_of_segment(const std::string& directory, offset
 inline constexpr std::string_view deleted_suffix = ".deleted";
 // Of a compacted segment's files until they take the place of those that it was made of.
 inline constexpr std::string_view swap_suffix = ".swap";
+std::string swap_name(const std::string& path);
 
 // "orders-7" -> orders, 7. Nothing if the name has not that form.
 struct partition_name {

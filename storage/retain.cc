@@ -122,12 +122,6 @@ task<void> store_core::retire_files(dead_segments dead) {
   doomed_changed_.set();
 }
 
-runtime::time_point store_core::next_removal() const {
-  runtime::time_point next = runtime::time_never;
-  for (const doomed_file& file : doomed_) next = std::min(next, file.at);
-  return next;
-}
-
 // One at a time and with pauses, for commits would queue behind the disk's own work on what becomes free.
 task<void> store_core::remove_doomed_now_and_then() {
   runtime::reactor& shard = runtime::reactor::current();
@@ -137,8 +131,8 @@ task<void> store_core::remove_doomed_now_and_then() {
         std::ranges::find_if(doomed_, [began](const doomed_file& file) { return file.at <= began; });
     if (due == doomed_.end()) {
       doomed_changed_.reset();
-      if (const runtime::time_point next = next_removal(); next != runtime::time_never)
-        removal_timer_->arm(next);
+      const auto next = std::ranges::min_element(doomed_, {}, &doomed_file::at);
+      if (next != doomed_.end()) removal_timer_->arm(next->at);
       co_await doomed_changed_.wait();
       continue;
     }

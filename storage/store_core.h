@@ -230,7 +230,6 @@ class store_core final : public shard_store, private damage_listener {
   task<void> retire_files(dead_segments dead);
   task<void> remove_doomed_now_and_then();
   task<void> remove_file(doomed_file& file);
-  runtime::time_point next_removal() const;
 
   // scrub.cc
   void block_damaged(const segment_view& view, uint64_t at, uint64_t bytes) override;

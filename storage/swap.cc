@@ -23,10 +23,6 @@ namespace millrace::storage {
 
 namespace {
 
-std::string swap_name(const std::string& path) {
-  return path + std::string(layout::swap_suffix);
-}
-
 // Puts the new segment where its sources are; those.
 std::vector<segment> replace_sources(std::vector<segment>& segments, const std::vector<offset>& sources,
                                      const segment& made) {
@@ -135,7 +131,7 @@ task<result<void>> store_core::rename_swaps(partition_log& log, compacted_log& c
     for (const std::string& path : layout::files_of_segment(directory, s.made.base)) {
       result<runtime::file> old = fail(errc::not_found);
       if (!s.is_done) old = co_await runtime::file::open(path, {.read_only = true});
-      auto renamed = co_await runtime::fs::rename(swap_name(path), path);
+      auto renamed = co_await runtime::fs::rename(layout::swap_name(path), path);
       if (!renamed && !(s.is_done && renamed.error().code == errc::not_found)) co_return renamed;
       files_.drop(path);
       if (s.is_done) continue;
@@ -172,7 +168,7 @@ task<result<void>> store_core::finish_swaps(partition_log& log) {
     if (!s.is_swapping || MILLRACE_FAULT(swap_not_finished)) continue;
     is_any = true;
     for (const std::string& path : layout::files_of_segment(directory, s.base)) {
-      auto renamed = co_await runtime::fs::rename(swap_name(path), path);
+      auto renamed = co_await runtime::fs::rename(layout::swap_name(path), path);
       if (!renamed && renamed.error().code != errc::not_found) co_return renamed;
     }
     s.is_swapping = false;
@@ -191,7 +187,7 @@ task<result<void>> store_core::settle_compacted() {
     const std::string directory = spiller_.directory_of(*log);
     for (const segment_swap& s : c.swaps)
       for (const std::string& path : layout::files_of_segment(directory, s.made.base)) {
-        auto removed = co_await runtime::fs::unlink(swap_name(path));
+        auto removed = co_await runtime::fs::unlink(layout::swap_name(path));
         if (!removed && removed.error().code != errc::not_found) co_return removed;
       }
   }

@@ -19,10 +19,6 @@ using runtime::task;
 // Large enough for the disk, small enough not to delay a commit.
 constexpr uint64_t write_bytes = 1 * limits::MiB;
 
-std::string swap_name(const std::string& path) {
-  return path + std::string(layout::swap_suffix);
-}
-
 }  // namespace
 
 segment_writer::segment_writer(segment_writer_options options)
@@ -39,8 +35,8 @@ segment_writer::segment_writer(segment_writer_options options)
 task<result<void>> segment_writer::open() {
   runtime::open_options how{.create = true, .truncate = true};
   how.direct = options_.direct;
-  auto opened =
-      co_await runtime::file::open(swap_name(layout::log_file(options_.directory, options_.base)), how);
+  auto opened = co_await runtime::file::open(
+      layout::swap_name(layout::log_file(options_.directory, options_.base)), how);
   if (!opened) co_return fail(opened.error());
   file_ = std::move(*opened);
   co_return {};
@@ -89,7 +85,7 @@ task<result<void>> segment_writer::flush(uint64_t bytes) {
 
 task<result<void>> segment_writer::write_file(std::string path, std::vector<std::byte> bytes) {
   const runtime::open_options how{.create = true, .truncate = true};
-  auto file = co_await runtime::file::open(swap_name(path), how);
+  auto file = co_await runtime::file::open(layout::swap_name(path), how);
   if (!file) co_return fail(file.error());
   if (!bytes.empty()) {
     auto written = co_await file->write(0, bytes);
@@ -141,7 +137,7 @@ task<result<segment>> segment_writer::finish() {
 task<void> segment_writer::give_up() {
   file_ = runtime::file();
   for (const std::string& path : layout::files_of_segment(options_.directory, options_.base)) {
-    auto removed = co_await runtime::fs::unlink(swap_name(path));
+    auto removed = co_await runtime::fs::unlink(layout::swap_name(path));
     (void)removed;
   }
 }
