@@ -1,10 +1,8 @@
 // test_broker: a real broker in this process, on a directory and ports of its own.
 #pragma once
 
-#include <filesystem>
 #include <gtest/gtest.h>
 #include <memory>
-#include <stdlib.h>
 #include <string>
 #include <vector>
 
@@ -12,21 +10,9 @@
 #include "broker/config/load.h"
 #include "runtime/probe.h"
 #include "runtime/shards.h"
+#include "tests/temporary_directory.h"
 
 namespace millrace::broker {
-
-class temporary_directory {
- public:
-  temporary_directory() {
-    char name[] = "/tmp/millrace-broker-test-XXXXXX";
-    path_ = ::mkdtemp(name);
-  }
-  ~temporary_directory() { std::filesystem::remove_all(path_); }
-  const std::string& path() const { return path_; }
-
- private:
-  std::string path_;
-};
 
 // How a test runs: every combination has to behave the same.
 struct machine {

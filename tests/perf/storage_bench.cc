@@ -1,11 +1,8 @@
 // What appending costs, from a checked batch to the moment it may be acknowledged. In TMPDIR, whose disk is
 // part of the figure where durability is `sync`.
 #include <benchmark/benchmark.h>
-#include <cstdlib>
-#include <filesystem>
 #include <memory>
 #include <string>
-#include <unistd.h>
 
 #include "protocol/batch_builder.h"
 #include "protocol/batch_check.h"
@@ -13,6 +10,7 @@
 #include "runtime/reactor.h"
 #include "storage/shard_store.h"
 #include "tests/perf/require.h"
+#include "tests/temporary_directory.h"
 
 namespace millrace::storage {
 namespace {
@@ -61,9 +59,7 @@ task<void> close_store(shard_store& store) {
 // Arguments: bytes of a batch, batches a commit, durability.
 void append_batches(benchmark::State& state) {
   const auto how = static_cast<durability>(state.range(2));
-  std::string directory = (std::filesystem::temp_directory_path() / "millrace-storage-bench-XXXXXX").string();
-  if (!::mkdtemp(directory.data()))
-    require<int>(fail(errc::kafka_storage_error, "no directory {}", directory));
+  const temporary_directory directory;
   protocol::batch_builder builder;
   const std::string value(100, 'v');
   while (builder.plain_size_bytes() < static_cast<size_t>(state.range(0)))
@@ -72,14 +68,13 @@ void append_batches(benchmark::State& state) {
   {
     reactor loop({}, require(runtime::make_backend(runtime::backend_choice::automatic)));
     const partition_spec spec = spec_with(how);
-    const auto store = loop.run(open_store(directory, spec));
+    const auto store = loop.run(open_store(directory.path(), spec));
     for (auto _ : state) loop.run(append_some(*store, spec.id, batch, state.range(1)));
     loop.run(close_store(*store));
   }
   state.SetItemsProcessed(state.iterations() * state.range(1));
   state.SetBytesProcessed(state.iterations() * state.range(1) * static_cast<int64_t>(batch.size_bytes()));
   state.SetLabel(how == durability::sync ? "sync" : how == durability::os ? "os" : "memory");
-  std::filesystem::remove_all(directory);
 }
 BENCHMARK(append_batches)
     ->ArgNames({"bytes", "batches", "durability"})

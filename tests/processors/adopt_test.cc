@@ -368,7 +368,5 @@ TEST_F(adopt_test, an_added_processor_begins_with_what_is_there) {
 }  // namespace millrace::processors
 
 int main(int argc, char** argv) {
-  if (millrace::processors::kit::is_guest(argc, argv, millrace::processors::codes())) return 0;
-  testing::InitGoogleTest(&argc, argv);
-  return RUN_ALL_TESTS();
+  return millrace::processors::kit::run_tests(argc, argv, millrace::processors::codes());
 }

@@ -1,9 +1,10 @@
 // guest_kit: processors that are linked into the test, run in processes of their own all the same.
 //
 // The test's program is started anew for each of them, and finds the code by name and version. So a main()
-// that asks is_guest() first belongs to every test that includes this.
+// that is run_tests(), or asks is_guest() first, belongs to every test that includes this.
 #pragma once
 
+#include <gtest/gtest.h>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -43,6 +44,13 @@ inline bool is_guest(int argc, char** argv, const code_list& all) {
   };
   run_guest(open);
   return true;
+}
+
+// What main() is then, in a test of GoogleTest's.
+inline int run_tests(int argc, char** argv, const code_list& all) {
+  if (is_guest(argc, argv, all)) return 0;
+  testing::InitGoogleTest(&argc, argv);
+  return RUN_ALL_TESTS();
 }
 
 }  // namespace millrace::processors::kit

@@ -170,7 +170,5 @@ TEST_F(guest_test, what_it_counts_is_told) {
 }  // namespace millrace::processors
 
 int main(int argc, char** argv) {
-  if (millrace::processors::kit::is_guest(argc, argv, millrace::processors::codes())) return 0;
-  testing::InitGoogleTest(&argc, argv);
-  return RUN_ALL_TESTS();
+  return millrace::processors::kit::run_tests(argc, argv, millrace::processors::codes());
 }

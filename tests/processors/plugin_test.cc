@@ -1,12 +1,12 @@
 // What loading a shared object accepts, and what it says when it does not.
 #include "processors/host/plugin.h"
 
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <gtest/gtest.h>
 
 #include "tests/processors/plugins/a_table.h"
+#include "tests/temporary_directory.h"
 
 namespace millrace::processors {
 namespace {
@@ -15,13 +15,6 @@ namespace fs = std::filesystem;
 
 class plugin_test : public testing::Test {
  protected:
-  void SetUp() override {
-    std::string name = (fs::temp_directory_path() / "millrace-plugin-XXXXXX").string();
-    ASSERT_NE(mkdtemp(name.data()), nullptr);
-    directory_ = name;
-  }
-  void TearDown() override { fs::remove_all(directory_); }
-
   std::string store() const { return directory_ / "store"; }
   result<std::shared_ptr<const plugin>> load(const fs::path& library) {
     return plugin::load(library, store());
@@ -33,7 +26,7 @@ class plugin_test : public testing::Test {
     EXPECT_NE(loaded.error().message.find(part), std::string::npos) << loaded.error().message;
   }
 
-  fs::path directory_;
+  const temporary_directory directory_;
 };
 
 fs::path example(std::string_view name) {

@@ -210,7 +210,5 @@ TEST_F(shadow_test, it_begins_beside_one_that_has_paused) {
 }  // namespace millrace::processors
 
 int main(int argc, char** argv) {
-  if (millrace::processors::kit::is_guest(argc, argv, millrace::processors::codes())) return 0;
-  testing::InitGoogleTest(&argc, argv);
-  return RUN_ALL_TESTS();
+  return millrace::processors::kit::run_tests(argc, argv, millrace::processors::codes());
 }

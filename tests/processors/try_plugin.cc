@@ -2,9 +2,9 @@
 // the host's side of the ABI. Both are loaded twice over, as an old and a new version would be.
 #include <cstdio>
 #include <cstdlib>
-#include <filesystem>
 
 #include "tests/processors/processor_kit.h"
+#include "tests/temporary_directory.h"
 
 using namespace millrace;
 using namespace millrace::processors;
@@ -54,9 +54,7 @@ void try_both(const char* shout, const char* cleaner, const std::string& store) 
 
 int main(int argc, char** argv) {
   expect(argc == 3, "usage: try_plugin SHOUT.so LINE_CLEANER.so");
-  std::string store = (std::filesystem::temp_directory_path() / "millrace-try-XXXXXX").string();
-  expect(mkdtemp(store.data()) != nullptr, "a temporary directory");
-  try_both(argv[1], argv[2], store);
-  try_both(argv[1], argv[2], store);
-  std::filesystem::remove_all(store);
+  const temporary_directory store;
+  try_both(argv[1], argv[2], store.path());
+  try_both(argv[1], argv[2], store.path());
 }

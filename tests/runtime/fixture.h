@@ -1,7 +1,6 @@
 // fixture: runs a test body as a coroutine on a real backend.
 #pragma once
 
-#include <cstdlib>
 #include <gtest/gtest.h>
 #include <memory>
 #include <string>
@@ -9,26 +8,9 @@
 
 #include "runtime/probe.h"
 #include "runtime/reactor.h"
+#include "tests/temporary_directory.h"
 
 namespace millrace::runtime {
-
-// A directory under the system's temporary one that disappears with the object.
-class temporary_directory {
- public:
-  temporary_directory() {
-    const char* base = std::getenv("TMPDIR");
-    std::string pattern = std::string(base ? base : "/tmp") + "/millrace-test-XXXXXX";
-    const char* made = ::mkdtemp(pattern.data());
-    EXPECT_NE(made, nullptr);
-    path_ = pattern;
-  }
-  ~temporary_directory() { std::system(("rm -rf '" + path_ + "'").c_str()); }
-  const std::string& path() const { return path_; }
-  std::string operator/(const std::string& name) const { return path_ + "/" + name; }
-
- private:
-  std::string path_;
-};
 
 inline std::unique_ptr<reactor> make_reactor(backend_choice choice) {
   auto io = make_backend(choice);

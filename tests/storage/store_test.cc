@@ -75,7 +75,7 @@ task<void> survive_restarts(std::string dir, bool clean) {
 
 class store_on_each_backend : public runtime::on_each_backend {
  protected:
-  runtime::temporary_directory directory_;
+  temporary_directory directory_;
 };
 
 TEST_P(store_on_each_backend, appends_become_readable_when_durable) {

@@ -1,11 +1,11 @@
 #include <filesystem>
 #include <fstream>
 #include <gtest/gtest.h>
-#include <stdlib.h>
 
 #include "base/prng.h"
 #include "protocol/batch_builder.h"
 #include "storage/log/block_sums.h"
+#include "tests/temporary_directory.h"
 #include "tools/log/index_check.h"
 #include "tools/log/paths.h"
 #include "tools/log/segment_scan.h"
@@ -18,22 +18,11 @@ namespace {
 namespace fs = std::filesystem;
 namespace wal = storage::wal;
 
-// A directory that goes away with the test.
-class scratch_directory {
- public:
-  scratch_directory() {
-    char name[] = "/tmp/millrace-log-test-XXXXXX";
-    path_ = mkdtemp(name);
-  }
-  ~scratch_directory() { fs::remove_all(path_); }
+struct scratch_directory : temporary_directory {
   std::string write(const std::string& name, std::string_view bytes) const {
-    std::ofstream(path_ / name, std::ios::binary) << bytes;
-    return (path_ / name).string();
+    std::ofstream(*this / name, std::ios::binary) << bytes;
+    return *this / name;
   }
-  std::string path() const { return path_.string(); }
-
- private:
-  fs::path path_;
 };
 
 constexpr const char* segment_name = "00000000000000000100.log";

@@ -2,11 +2,11 @@
 #include <filesystem>
 #include <fstream>
 #include <gtest/gtest.h>
-#include <stdlib.h>
 
 #include "protocol/batch_builder.h"
 #include "storage/import_manifest.h"
 #include "storage/layout.h"
+#include "tests/temporary_directory.h"
 #include "tools/migrate/cluster_metadata.h"
 #include "tools/migrate/import.h"
 #include "tools/migrate/kafka_logs.h"
@@ -20,14 +20,11 @@ namespace fs = std::filesystem;
 class migrate : public ::testing::Test {
  protected:
   migrate() {
-    char name[] = "/tmp/millrace-migrate-test-XXXXXX";
-    path_ = mkdtemp(name);
     fs::create_directory(path_ / "kafka");
     fs::create_directory(path_ / "data");
     write("kafka/meta.properties", "version=1\n");
     write("kafka/.kafka_cleanshutdown", "");
   }
-  ~migrate() override { fs::remove_all(path_); }
 
   void write(const std::string& name, std::string_view bytes) const {
     fs::create_directories((path_ / name).parent_path());
@@ -44,7 +41,8 @@ class migrate : public ::testing::Test {
   }
 
  private:
-  fs::path path_;
+  const temporary_directory directory_;
+  const fs::path path_ = directory_.path();
 };
 
 struct batch_shape {
