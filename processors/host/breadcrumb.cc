@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/sanitized.h"
 
 namespace millrace::processors {
 namespace {
@@ -62,13 +63,6 @@ void on_signal(int number) {
 void on_exit() {
   note(verdict_exit);
 }
-
-// Sanitizers report crashes with handlers and stacks of their own.
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-constexpr bool is_sanitized = true;
-#else
-constexpr bool is_sanitized = false;
-#endif
 
 // glibc, which registers each thread, gets along without: sched_getcpu() becomes a system call.
 void leave_restartable_sequences() {

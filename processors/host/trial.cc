@@ -17,6 +17,7 @@
 #include <utility>
 
 #include "base/bytes.h"
+#include "base/sanitized.h"
 #include "processors/host/deployment.h"
 #include "processors/host/instance.h"
 #include "processors/host/plugin.h"
@@ -194,9 +195,7 @@ void limit_myself(std::chrono::milliseconds patience) {
   limit(RLIMIT_CORE, 0);
   limit(RLIMIT_NOFILE, 256);
   limit(RLIMIT_CPU, static_cast<rlim_t>(patience.count() / 1000 + 2));
-#if !__has_feature(address_sanitizer) && !__has_feature(thread_sanitizer)  // which reserve terabytes
-  limit(RLIMIT_AS, rlim_t{8} << 30);
-#endif
+  if (!is_sanitized) limit(RLIMIT_AS, rlim_t{8} << 30);
 }
 
 std::string read_task() {

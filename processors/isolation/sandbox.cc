@@ -17,14 +17,10 @@
 #include <unistd.h>
 #include <vector>
 
+#include "base/sanitized.h"
+
 namespace millrace::processors {
 namespace {
-
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-constexpr bool is_sanitized = true;  // which reserve terabytes, and ask the kernel for much
-#else
-constexpr bool is_sanitized = false;
-#endif
 
 #if defined(__x86_64__)
 constexpr uint32_t architecture = AUDIT_ARCH_X86_64;

@@ -3,8 +3,6 @@
 #include "processors/host/quarantine.h"
 
 #include <csignal>
-#include <cstdlib>
-#include <filesystem>
 #include <fstream>
 #include <functional>
 #include <gtest/gtest.h>
@@ -14,21 +12,17 @@
 #include <unistd.h>
 #include <vector>
 
+#include "base/sanitized.h"
 #include "processors/host/breadcrumb.h"
 #include "processors/host/watchdog.h"
+#include "tests/temporary_directory.h"
 
 namespace millrace::processors {
 namespace {
 
 class quarantine_test : public ::testing::Test {
  protected:
-  quarantine_test() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "quarantine-test-XXXXXX").string();
-    directory_ = ::mkdtemp(pattern.data());
-  }
-  ~quarantine_test() override { std::filesystem::remove_all(directory_); }
-
-  std::string crumb_path(int shard = 0) const { return directory_ + "/breadcrumb-" + std::to_string(shard); }
+  std::string crumb_path(int shard = 0) const { return directory_ / ("breadcrumb-" + std::to_string(shard)); }
 
   // A run that is killed while `processor` is called with the record at `offset`. (On a thread: the number of
   // one that has been in a call is kept, and would be wrong after fork().)
@@ -48,9 +42,9 @@ class quarantine_test : public ::testing::Test {
       crumb.at(7);
     }).join();
   }
-  quarantine start() { return quarantine::load(directory_).value(); }
+  quarantine start() { return quarantine::load(directory_.path()).value(); }
 
-  std::string directory_;
+  const temporary_directory directory_;
 };
 
 TEST_F(quarantine_test, a_broker_killed_once_or_twice_in_a_call_suspects_and_accuses_nobody) {
@@ -86,7 +80,7 @@ TEST_F(quarantine_test, three_times_in_a_row_at_the_same_record_is_an_accusation
   EXPECT_NE(later.find("p", "hash"), nullptr);
   EXPECT_EQ(later.find("p", "another library"), nullptr);
 
-  ASSERT_TRUE(quarantine::pardon(directory_, "p"));
+  ASSERT_TRUE(quarantine::pardon(directory_.path(), "p"));
   killed_at(42);
   EXPECT_TRUE(start().news().empty()) << "once pardoned, it has three lives again";
 }
@@ -141,7 +135,7 @@ TEST_F(quarantine_test, every_call_that_had_not_ended_is_counted_for_itself) {
 
 TEST_F(quarantine_test, a_suspects_file_that_somebody_has_written_over_is_no_evidence) {
   for (const std::string junk : {"p\thash\tin\t1\t42\tmany\n", "p\thash\tin\n\n\xff\xfe", "\t\t\t\t\t\t\n"}) {
-    std::ofstream(directory_ + "/suspects") << junk;
+    std::ofstream(directory_ / "suspects") << junk;
     killed_at(42);
     const quarantine q = start();
     EXPECT_TRUE(q.news().empty());
@@ -149,9 +143,6 @@ TEST_F(quarantine_test, a_suspects_file_that_somebody_has_written_over_is_no_evi
     EXPECT_EQ(q.suspicions()[0].times, 1u);
   }
 }
-
-// Sanitizers have handlers and stacks of their own.
-#if !__has_feature(address_sanitizer) && !__has_feature(thread_sanitizer)
 
 // Writes over everything between here and the end of its thread's stack.
 [[gnu::noinline]] void smash() {
@@ -171,6 +162,9 @@ TEST_F(quarantine_test, a_suspects_file_that_somebody_has_written_over_is_no_evi
 
 class deadly_call_test : public quarantine_test {
  protected:
+  void SetUp() override {
+    if (is_sanitized) GTEST_SKIP() << "sanitizers have handlers and stacks of their own";
+  }
   // In a process of its own, which does not survive it.
   void call(const std::function<void()>& what, bool is_on_a_thread) {
     const pid_t child = ::fork();
@@ -223,8 +217,6 @@ TEST_F(deadly_call_test, one_whose_process_is_killed_is_suspected) {
   EXPECT_TRUE(q.news().empty());
   EXPECT_EQ(q.suspicions().size(), 1u);
 }
-
-#endif
 
 }  // namespace
 }  // namespace millrace::processors
