@@ -1,10 +1,15 @@
-// crash_test: storage is crashed at thousands of seeded places, and must keep every promise each time.
+// crash_test: the stores of all shards are crashed at seeded changes of their disk, ten thousand times, and
+// must have kept every promise each time they open again.
 //
 //   crash_test [--points N] [--seed S] [--lives N] [--soak] [--verbose]
 //
-// Runs stories of several lives (see lives.h) until N crashes were recovered from. The first seed comes
-// from MILLRACE_SEED (./dev takes it from the commit) or --seed, N follows MILLRACE_EFFORT (percent); every
-// failure prints the seed with which `crash_test --seed S --points 1` repeats it exactly.
+// Runs whole stories, each with the seed after the last one's, until they hold N power cuts and kills; --soak
+// never ends. A story (see lives.h) has 10 lives, or as many as --lives says, some of which end in an orderly
+// stop, and at its end flipped bits must be noticed. The first seed is --seed, else MILLRACE_SEED, else 1; N
+// is
+// --points, else MILLRACE_EFFORT percent of 10,000. The first failure, abort or endless wait ends the test
+// and prints the seed with which `crash_test --seed S --points 1` (and the same --lives) repeats it exactly.
+// --verbose tells of every story and life, and shows the log.
 #include <charconv>
 #include <chrono>
 #include <csignal>
