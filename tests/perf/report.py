@@ -83,8 +83,7 @@ def ratio(ours, theirs, more_is_better):
         return "–"
     r = statistics.median(ours) / statistics.median(theirs)
     better = (r >= 1) == more_is_better
-    text = f"{r:.1f}×" if r >= 1 else f"1/{1 / r:.1f}"
-    return f"**{text}**" if better else text
+    return f"**{targets.times(r)}**" if better else targets.times(r)
 
 
 def peer_of(contestants):

@@ -55,7 +55,10 @@ UNKNOWN = "not measured in this run"
 
 
 def times(ratio):
-    return f"{ratio:.3g}×" if ratio >= 0.5 else f"1/{1 / ratio:.3g}"
+    """Three digits of it, or all before the point; less than half as a fraction."""
+    shown = ratio if ratio >= 0.5 else 1 / ratio
+    text = f"{shown:.3g}" if shown < 999.5 else f"{shown:,.0f}"
+    return f"{text}×" if ratio >= 0.5 else f"1/{text}"
 
 
 def median_of(tables, section, figure, contestant):

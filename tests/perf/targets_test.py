@@ -52,6 +52,10 @@ class Targets(unittest.TestCase):
             table = (targets.SMALL, {"millrace": [{"records_per_second": median}], "kafka": [{"records_per_second": 1}]})
             self.assertIn(verdict, lines([table])[0])
 
+    def test_a_ratio_is_three_digits_or_a_whole_number(self):
+        self.assertEqual([targets.times(r) for r in (1, 1.234, 0.5, 0.25, 123.4, 1234.5, 1 / 2345)],
+                         ["1×", "1.23×", "0.5×", "1/4", "123×", "1,234×", "1/2,345"])
+
 
 if __name__ == "__main__":
     unittest.main()
