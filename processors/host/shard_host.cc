@@ -145,6 +145,7 @@ void shard_host::partition_removed(const storage::topic_partition_id& id) {
 
 // Starts the flow if what it writes to is there.
 void shard_host::try_start(flow& f) {
+  if (is_stopping_) return;  // calls that were away may come back still, and wake shadows
   if (!has_positions(f)) forget_positions(f);
   for (flow_input& one : f.inputs)
     if (const auto stored = store_.cursor({f.owner->id, one.id})) one.cursor = *stored;

@@ -96,6 +96,21 @@ TEST_F(shadow_test, it_begins_where_the_live_one_stands_with_its_state) {
   });
 }
 
+TEST_F(shadow_test, it_does_not_begin_when_its_broker_stops_while_a_call_of_the_original_is_away) {
+  const deployment live_one = alone(as(isolation::thread, live_counter<counter_traits>()));
+  const deployment both = live_one.with(shadow_counter<counter_traits>()).value();
+  for (int us = 0; us < 400; us += 5) {
+    disk_ = std::make_shared<runtime::sim_disk>(1);
+    live(topics, live_one, [&](bench& b) -> task<void> {
+      b.host->start();
+      co_await settled(*b.host, *b.store);
+      b.produce("in", {"a", "b", "a"});
+      co_await runtime::reactor::current().sleep(std::chrono::microseconds(us));
+      co_await b.host->adopt(both);
+    });
+  }
+}
+
 TEST_F(shadow_test, its_copy_is_migrated_and_the_original_is_not) {
   std::map<std::string, int64_t> state;
   const deployment live_one = alone(live_counter<counter_traits>());
