@@ -6,8 +6,9 @@
 // Runs whole stories, each with the seed after the last one's, until they hold N power cuts and kills; --soak
 // never ends. A story (see lives.h) has 10 lives, or as many as --lives says, some of which end in an orderly
 // stop, and at its end flipped bits must be noticed. The first seed is --seed, else MILLRACE_SEED, else 1;
-// N is --points, else MILLRACE_EFFORT percent of 10,000. The first failure, abort or endless wait ends the test
-// and prints the seed with which `crash_test --seed S --points 1` (and the same --lives) repeats it exactly.
+// N is --points, else MILLRACE_EFFORT percent of 10,000. The first failure, abort or endless wait ends the
+// test and prints the seed with which `crash_test --seed S --points 1` (and the same --lives) repeats it
+// exactly.
 // --verbose tells of every story and life, and shows the log.
 #include <charconv>
 #include <chrono>
